@@ -9,19 +9,20 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
+from flask_sqlalchemy.session import Session
 from sqlalchemy import event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Dialect, Engine
-from sqlalchemy.orm import DeclarativeBase, Session, scoped_session
+from sqlalchemy.orm import DeclarativeBase, scoped_session
 from sqlalchemy.types import TypeDecorator
 
-from core.clock import UTC, require_utc
+from core.clock import require_utc
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -151,5 +152,5 @@ def insert_if_absent(model: type[Base], **values: Any) -> bool:
 
 def rows_changed(result: sa.Result[Any]) -> int:
     """The row count of an UPDATE, DELETE or INSERT: what decides a guarded update."""
-    assert isinstance(result, sa.CursorResult)  # noqa: S101 - narrows the type for the checker
+    assert isinstance(result, sa.CursorResult)
     return result.rowcount

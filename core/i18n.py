@@ -82,10 +82,13 @@ def format_money(money: Money, locale: str | None = None) -> str:
 def format_amount_short(money: Money) -> str:
     """As `format_money`, without the decimals when they are zero: for buttons and the thermometer."""
     whole = money.minor % 10 ** EXPONENTS[money.currency] == 0
-    text = format_currency(
-        money.major, money.currency, locale=current_locale(), currency_digits=not whole, decimal_quantization=not whole
+    return format_currency(
+        money.major,
+        money.currency,
+        locale=current_locale(),
+        currency_digits=not whole,
+        decimal_quantization=not whole,
     )
-    return text
 
 
 def language_links() -> list[tuple[str, str, bool]]:

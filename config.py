@@ -1,0 +1,132 @@
+"""Settings from the environment. A bad or missing one stops the start with a message that says what to do."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+DEVELOPMENT_SECRET = "development-only-secret"  # noqa: S105 - refused in production
+SANDBOX_KEY = "sk_test_sandbox"
+SANDBOX_WEBHOOK_SECRET = "whsec_sandbox"  # noqa: S105 - refused in production
+ENVIRONMENTS = ("development", "test", "production")
+TLS_MODES = ("none", "starttls", "implicit")
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+class ConfigError(Exception):
+    """One or more settings are wrong; the text names each."""
+
+
+class _Reader:
+    """Reads settings and collects what is wrong with them, so that one start tells all."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self.environ = environ
+        self.faults: list[str] = []
+
+    def text(self, name: str, default: str = "") -> str:
+        return self.environ.get(name, "").strip() or default
+
+    def number(self, name: str, default: int, low: int, high: int) -> int:
+        raw = self.text(name, str(default))
+        if raw.isascii() and raw.isdigit() and low <= int(raw) <= high:
+            return int(raw)
+        self.faults.append(f"{name}={raw!r}: a whole number from {low} to {high} is needed")
+        return default
+
+    def choice(self, name: str, default: str, allowed: tuple[str, ...]) -> str:
+        raw = self.text(name, default)
+        if raw in allowed:
+            return raw
+        self.faults.append(f"{name}={raw!r}: one of {', '.join(allowed)} is needed")
+        return default
+
+    def url(self, name: str, default: str) -> str:
+        raw = self.text(name, default).rstrip("/")
+        parts = urlsplit(raw)
+        if raw and (parts.scheme not in ("http", "https") or not parts.netloc):
+            self.faults.append(f"{name}={raw!r}: an address such as https://give.example.by is needed")
+        return raw
+
+
+def database_url(raw: str, instance: Path) -> str:
+    """SQLAlchemy's address for DATABASE_URL: psycopg 3 for PostgreSQL, a file in INSTANCE_DIR by default."""
+    if not raw:
+        return f"sqlite:///{instance / 'campaign.sqlite3'}"
+    for scheme in ("postgres://", "postgresql://"):
+        if raw.startswith(scheme):
+            return "postgresql+psycopg://" + raw.removeprefix(scheme)
+    return raw
+
+
+def engine_options(url: str) -> dict[str, Any]:
+    if url.startswith("sqlite"):
+        return {}
+    # No transaction of ours lasts; one that does is a fault and must not hold others up for long.
+    options = "-c lock_timeout=15s -c statement_timeout=30s -c idle_in_transaction_session_timeout=30s"
+    return {"pool_pre_ping": True, "pool_size": 8, "max_overflow": 16, "connect_args": {"options": options}}
+
+
+def load(environ: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """The application's settings. Raises `ConfigError` naming every fault at once."""
+    read = _Reader(os.environ if environ is None else environ)
+    env = read.choice("APP_ENV", "development", ENVIRONMENTS)
+    instance = Path(read.text("INSTANCE_DIR", "instance")).absolute()
+    database = database_url(read.text("DATABASE_URL"), instance)
+    settings: dict[str, Any] = {
+        "APP_ENV": env,
+        "TESTING": env == "test",
+        "INSTANCE_DIR": str(instance),
+        "SECRET_KEY": read.text("SECRET_KEY", DEVELOPMENT_SECRET),
+        "PUBLIC_URL": read.url("PUBLIC_URL", f"http://127.0.0.1:{read.number('PORT', 8000, 1, 65535)}"),
+        "TRUSTED_PROXIES": read.number("TRUSTED_PROXIES", 0, 0, 5),
+        "SQLALCHEMY_DATABASE_URI": database,
+        "SQLALCHEMY_ENGINE_OPTIONS": engine_options(database),
+        "STRIPE_API_KEY": read.text("STRIPE_API_KEY", SANDBOX_KEY),
+        "STRIPE_WEBHOOK_SECRETS": _secrets(read.text("STRIPE_WEBHOOK_SECRETS", SANDBOX_WEBHOOK_SECRET)),
+        "STRIPE_API_BASE": read.url("STRIPE_API_BASE", "") or None,
+        "MAIL_HOST": read.text("MAIL_HOST"),
+        "MAIL_PORT": read.number("MAIL_PORT", 25, 1, 65535),
+        "MAIL_TLS": read.choice("MAIL_TLS", "none", TLS_MODES),
+        "MAIL_USER": read.text("MAIL_USER"),
+        "MAIL_PASSWORD": read.text("MAIL_PASSWORD"),
+        "MAIL_FROM": read.text("MAIL_FROM", "#BullyingFreeInternet <no-reply@localhost>"),
+        # Card testers start payments by the thousand; a class of pupils behind one address does not.
+        "STARTS_PER_ADDRESS": read.number("STARTS_PER_ADDRESS", 60 if env == "production" else 0, 0, 100_000),
+        "WORKER_THREADS": read.number("WORKER_THREADS", 2, 1, 64),
+        "MAX_CONTENT_LENGTH": 512 * 1024,
+        "SESSION_COOKIE_HTTPONLY": True,
+        "SESSION_COOKIE_SAMESITE": "Lax",
+        "SESSION_COOKIE_SECURE": env == "production",
+        "WTF_CSRF_TIME_LIMIT": 24 * 3600,
+        "BOOTSTRAP_SERVE_LOCAL": True,
+        "SEND_FILE_MAX_AGE_DEFAULT": 3600,
+    }
+    if env == "production":
+        read.faults += _production_faults(settings)
+    if read.faults:
+        raise ConfigError("Wrong settings:\n" + "\n".join(f"  - {fault}" for fault in read.faults))
+    return settings
+
+
+def _secrets(raw: str) -> list[str]:
+    return [secret.strip() for secret in raw.split(",") if secret.strip()]
+
+
+def _production_faults(settings: Mapping[str, Any]) -> list[str]:
+    faults = []
+    if settings["SECRET_KEY"] == DEVELOPMENT_SECRET or len(settings["SECRET_KEY"]) < 32:
+        faults.append("SECRET_KEY: set a random one of at least 32 characters")
+    if not settings["PUBLIC_URL"].startswith("https://"):
+        faults.append("PUBLIC_URL: production needs an https:// address")
+    if settings["STRIPE_API_KEY"] == SANDBOX_KEY:
+        faults.append("STRIPE_API_KEY: set the key of the Stripe account")
+    if not settings["STRIPE_WEBHOOK_SECRETS"] or SANDBOX_WEBHOOK_SECRET in settings["STRIPE_WEBHOOK_SECRETS"]:
+        faults.append("STRIPE_WEBHOOK_SECRETS: set the secrets of the webhook endpoint")
+    base = settings["STRIPE_API_BASE"]
+    if base and (urlsplit(base).hostname or "") in LOOPBACK:
+        faults.append("STRIPE_API_BASE: the sandbox is not for production")
+    if settings["MAIL_FROM"].endswith("@localhost>"):
+        faults.append("MAIL_FROM: set the address that receipts come from")
+    return faults

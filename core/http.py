@@ -1,0 +1,166 @@
+"""HTTP: one error handler that decides JSON or HTML by path, and the headers every answer carries."""
+
+import logging
+import uuid
+from http import HTTPStatus
+from typing import Any
+
+from flask import Flask, Response, g, jsonify, render_template, request
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from flask_wtf import CSRFProtect
+from flask_wtf.csrf import CSRFError
+from werkzeug.exceptions import HTTPException
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from core.db import db
+from core.errors import DomainError
+
+log = logging.getLogger(__name__)
+
+MACHINE_PATHS = ("/api/", "/webhooks/", "/healthz", "/readyz", "/metrics")
+
+csrf = CSRFProtect()
+
+# Stable codes for what the framework itself refuses.
+HTTP_CODES = {
+    400: "bad_request",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    408: "timeout",
+    409: "conflict",
+    413: "body_too_large",
+    415: "unsupported_media_type",
+    422: "validation_failed",
+    429: "too_many_requests",
+    500: "internal_error",
+    503: "unavailable",
+}
+
+
+HTTP_TEXTS = {
+    400: _l("We could not read this request."),
+    403: _l("You may not do this."),
+    404: _l("There is nothing at this address."),
+    405: _l("This address does not work that way."),
+    413: _l("That is too much data."),
+    415: _l("Please send JSON (Content-Type: application/json)."),
+    422: _l("Please check what you entered."),
+    429: _l("Too many attempts. Please wait a few minutes."),
+}
+OUR_FAULT = _l("Something went wrong on our side. Nothing was lost; please try again in a minute.")
+
+
+def http_message(status: int) -> str:
+    return str(HTTP_TEXTS.get(status, OUR_FAULT))
+
+
+def for_machines() -> bool:
+    return request.path.startswith(MACHINE_PATHS)
+
+
+def answer_error(
+    status: int, code: str, message: str, errors: dict[str, Any] | None = None
+) -> tuple[Response | str, int]:
+    if for_machines():
+        return jsonify(code=code, message=message, errors=errors or {}), status
+    page = render_template("core/error.html", status=status, code=code, message=message, request_id=g.get("request_id"))
+    return page, status
+
+
+def _on_domain_error(error: DomainError) -> ResponseReturnValue:
+    db.session.rollback()
+    errors = {error.field: [error.message]} if error.field else None
+    return answer_error(error.status, error.code, error.message, errors)
+
+
+def _on_http_exception(error: HTTPException) -> ResponseReturnValue:
+    status = error.code or 500
+    if status < HTTPStatus.BAD_REQUEST:
+        return error.get_response()
+    if isinstance(error, CSRFError):
+        return answer_error(
+            400, "csrf_failed", _("The form is out of date. Please go back, reload the page and try again.")
+        )
+    # webargs hands the schema's messages over in `data`
+    data = getattr(error, "data", None) or {}
+    messages = data.get("messages", {})
+    fields = messages.get("json", messages) if isinstance(messages, dict) else {"": messages}
+    if status == HTTPStatus.BAD_REQUEST and fields:
+        return answer_error(status, "malformed_json", http_message(status), fields)
+    body, status = answer_error(status, HTTP_CODES.get(status, "error"), http_message(status), fields)
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:
+        return body, status, {"Allow": dict(error.get_headers()).get("Allow", "")}
+    return body, status
+
+
+def _on_crash(error: Exception) -> ResponseReturnValue:
+    db.session.rollback()
+    log.exception("request failed", extra={"request_id": g.get("request_id")})
+    return answer_error(500, "internal_error", http_message(500))
+
+
+def install_error_handlers(app: Flask) -> None:
+    """Also called after flask-smorest, which installs an app-wide JSON handler of its own."""
+    app.register_error_handler(DomainError, _on_domain_error)
+    app.register_error_handler(HTTPException, _on_http_exception)
+    app.register_error_handler(Exception, _on_crash)
+
+
+def client_address() -> str:
+    """The caller's address, behind as many proxies as are trusted. Personal data: hash it before keeping it."""
+    return request.remote_addr or "unknown"
+
+
+def _content_security_policy(form_targets: list[str]) -> str:
+    # Browsers apply form-action to the redirect after a POST too: the payment page's origin must be named.
+    return "; ".join(
+        [
+            "default-src 'none'",
+            "script-src 'self'",
+            "style-src 'self'",
+            "font-src 'self'",
+            "img-src 'self' data:",
+            "connect-src 'self'",
+            "form-action 'self' " + " ".join(form_targets),
+            "frame-ancestors 'none'",
+            "base-uri 'none'",
+        ]
+    )
+
+
+def _set_headers(response: Response) -> Response:
+    app_headers = response.headers
+    app_headers.setdefault("Content-Security-Policy", g.get("csp") or _content_security_policy(g.form_targets))
+    app_headers.setdefault("X-Content-Type-Options", "nosniff")
+    # The status page's address is a capability: no other site may learn it from us.
+    app_headers.setdefault("Referrer-Policy", "same-origin")
+    app_headers.setdefault("X-Request-Id", g.get("request_id", ""))
+    app_headers.setdefault("Permissions-Policy", "geolocation=(), microphone=(), payment=(), camera=(self)")
+    if request.is_secure:
+        app_headers.setdefault("Strict-Transport-Security", "max-age=31536000")
+    if request.endpoint != "static" and not request.path.startswith("/static") and "Cache-Control" not in app_headers:
+        app_headers["Cache-Control"] = "no-store"
+    return response
+
+
+def allow_form_targets(app: Flask, origins: list[str]) -> None:
+    """Let forms lead (by redirect) to these origins: the hosted payment pages."""
+    app.extensions["form_targets"] = sorted({*app.extensions.get("form_targets", []), *origins})
+
+
+def init_app(app: Flask) -> None:
+    csrf.init_app(app)
+    if proxies := app.config["TRUSTED_PROXIES"]:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies)  # type: ignore[method-assign]
+
+    @app.before_request
+    def prepare() -> None:
+        g.request_id = uuid.uuid4().hex[:12]
+        g.form_targets = app.extensions.get("form_targets", [])
+
+    app.after_request(_set_headers)
+    install_error_handlers(app)

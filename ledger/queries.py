@@ -1,0 +1,79 @@
+"""Balances and totals: sums of postings, nothing else."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from core.db import db
+from core.money import Money
+from ledger.models import Account, Fund, JournalEntry, Posting
+
+
+def balance(code: str) -> int:
+    """Debits less credits of one account in minor units of its currency; 0 for an account never posted to."""
+    query = (
+        sa.select(sa.func.coalesce(sa.func.sum(Posting.debit_minor - Posting.credit_minor), 0))
+        .join(Account, Account.id == Posting.account_id)
+        .where(Account.code == code)
+    )
+    return int(db.session.scalar(query) or 0)
+
+
+def balances() -> dict[str, int]:
+    """Debits less credits of every account that was posted to, by code."""
+    query = (
+        sa.select(Account.code, sa.func.sum(Posting.debit_minor - Posting.credit_minor))
+        .join(Posting, Posting.account_id == Account.id)
+        .group_by(Account.code)
+        .order_by(Account.code)
+    )
+    return {code: int(total) for code, total in db.session.execute(query)}
+
+
+@dataclass(frozen=True, slots=True)
+class FundTotals:
+    """What a fund's postings add up to, in minor units of its currency. All are zero or more, except `fx`."""
+
+    currency: str
+    raised: int
+    refunded: int
+    disputed: int
+    fees: int
+    fx: int
+    spent: int
+    unsettled: int  # gross amounts, less refunds and disputes, whose fee the provider has not told yet
+
+    @property
+    def earmarked(self) -> int:
+        return self.raised - self.refunded - self.disputed - self.fees + self.fx
+
+    @property
+    def available(self) -> int:
+        return self.earmarked - self.unsettled - self.spent
+
+    def money(self, minor: int) -> Money:
+        return Money(minor, self.currency)
+
+
+def fund_totals(fund: Fund, *, as_of: datetime | None = None) -> FundTotals:
+    """Totals of what was recorded up to `as_of` (all, by default)."""
+    query = (
+        sa.select(Account.kind, sa.func.sum(Posting.credit_minor - Posting.debit_minor))
+        .join(Posting, Posting.account_id == Account.id)
+        .where(Account.fund_id == fund.id)
+        .group_by(Account.kind)
+    )
+    if as_of is not None:
+        query = query.join(JournalEntry, JournalEntry.id == Posting.entry_id).where(JournalEntry.recorded_at <= as_of)
+    credit = {kind: int(total) for kind, total in db.session.execute(query)}
+    return FundTotals(
+        currency=fund.currency,
+        raised=credit.get("gift", 0),
+        refunded=-credit.get("refund", 0),
+        disputed=-credit.get("dispute", 0),
+        fees=-credit.get("fee", 0),
+        fx=credit.get("fx", 0),
+        spent=-credit.get("spent", 0),
+        unsettled=-credit.get("receivable", 0),
+    )
