@@ -1,0 +1,7 @@
+"""Sticker packs and the codes that donors exchange for them.
+
+Vocabulary
+    StickerPack     a design: physical (handed over at an office) or digital (downloaded)
+    StickerRule     which pack a campaign thanks with, from which amount
+    RedemptionCode  good for one pack, once: issued ⇄ redeemed, issued ⇄ held, issued ⇄ voided, issued → replaced
+"""

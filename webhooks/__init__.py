@@ -1,0 +1,1 @@
+"""The inbox of provider events: verified, stored once, applied once, retried until applied, replayable."""

@@ -1,0 +1,68 @@
+"""Rules of sticker codes: how many a gift earns, and what becomes of them when money goes back."""
+
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from core.db import db, insert_if_absent
+from stickers import codes
+from stickers.models import RedemptionCode, StickerPack, StickerRule
+
+# Redeemed codes stay redeemed whatever happens to the money: the pack is gone. Replaced ones are dead for good.
+REVIVABLE = ("issued", "held", "voided")
+
+
+def rules_of(campaign_id: int) -> list[StickerRule]:
+    """The campaign's rules, smallest amount first."""
+    query = sa.select(StickerRule).where(StickerRule.campaign_id == campaign_id)
+    return list(db.session.scalars(query.order_by(StickerRule.from_minor, StickerRule.id)))
+
+
+def issue_codes(donation_id: int, campaign_id: int, amount_minor: int, now: datetime) -> None:
+    """Give the donation the codes its amount earns, once: a second call finds them there and adds none.
+
+    The caller holds the donation (its version is bumped first), so that two calls stand in line.
+    """
+    if codes_of(donation_id):
+        return
+    earned = [rule for rule in rules_of(campaign_id) if amount_minor >= rule.from_minor]
+    packs = [rule.pack_id for rule in earned for _ in range(rule.quantity)]
+    for ordinal, pack_id in enumerate(packs, start=1):
+        # A code drawn twice is not to be expected in 2^61; the constraint would refuse it and the next draw passes.
+        while not insert_if_absent(
+            RedemptionCode,
+            donation_id=donation_id,
+            ordinal=ordinal,
+            pack_id=pack_id,
+            code=codes.draw(),
+            status="issued",
+            issued_at=now,
+        ):
+            continue
+
+
+def set_codes(donation_id: int, status: str) -> None:
+    """Bring the donation's codes to `issued`, `held` or `voided`; handed-over and replaced ones are left alone."""
+    db.session.execute(
+        sa.update(RedemptionCode)
+        .where(
+            RedemptionCode.donation_id == donation_id,
+            RedemptionCode.status.in_(REVIVABLE),
+            RedemptionCode.status != status,
+        )
+        .values(status=status)
+    )
+
+
+def codes_of(donation_id: int) -> list[RedemptionCode]:
+    query = sa.select(RedemptionCode).where(RedemptionCode.donation_id == donation_id)
+    return list(db.session.scalars(query.order_by(RedemptionCode.ordinal)))
+
+
+def ensure_pack(pack: StickerPack) -> StickerPack:
+    """The pack of that code, made if it is not there yet."""
+    found = db.session.scalar(sa.select(StickerPack).where(StickerPack.code == pack.code))
+    if found is None:
+        db.session.add(pack)
+        db.session.flush()
+    return found or pack
