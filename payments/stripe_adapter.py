@@ -7,6 +7,7 @@ one HTTP session per thread and change nothing after they are made.
 import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -60,10 +61,16 @@ class StripeAdapter:
         self._impatient = lru_cache(maxsize=8)(self._impatient_client)
 
     def create_checkout(self, request: CheckoutRequest) -> Checkout:
-        """Asked again with the same request within a day, Stripe answers with the same session."""
-        params: Any = _checkout_params(request)
-        options: Any = {"idempotency_key": f"checkout-{request.our_ref}"}
-        return _checkout(call(lambda: self._client.v1.checkout.sessions.create(params, options)))
+        """Asked again with the same request within a day, Stripe answers with the same session.
+
+        An e-mail address that Stripe does not like (such as one in Cyrillic) is left out: it only prefills the page.
+        """
+        try:
+            return self._open(request, f"checkout-{request.our_ref}")
+        except ProviderRefused as refused:
+            if refused.reason != "email_invalid" or not request.email:
+                raise
+            return self._open(replace(request, email=None), f"checkout-{request.our_ref}-no-email")
 
     def read_checkout(self, checkout_ref: str, *, timeout: float | None = None) -> Checkout:
         client = self._client if timeout is None else self._impatient(round(timeout, 1))
@@ -153,6 +160,11 @@ class StripeAdapter:
         answer = call(lambda: self._client.v1.payouts.retrieve(payout_ref))
         with understood():
             return payout_of(answer)
+
+    def _open(self, request: CheckoutRequest, idempotency_key: str) -> Checkout:
+        params: Any = _checkout_params(request)
+        options: Any = {"idempotency_key": idempotency_key}
+        return _checkout(call(lambda: self._client.v1.checkout.sessions.create(params, options)))
 
     def _newest_event_at(self) -> datetime | None:
         params: Any = {"limit": 1}

@@ -25,7 +25,7 @@ def verified_event(
 
     The body is not even parsed before its signature is found right, and its age is judged against `now`.
     """
-    timestamp = _signed_at(body, _header(headers), secrets)
+    timestamp = signed_at(body, _header(headers), secrets)
     if abs(timestamp - require_utc(now).timestamp()) > TOLERANCE:
         raise BadNotification("webhook_timestamp_invalid")
     event = _parsed(body)
@@ -62,7 +62,7 @@ def _header(headers: Mapping[str, str]) -> str:
     return next((value for name, value in headers.items() if name.lower() == "stripe-signature"), "")
 
 
-def _signed_at(body: bytes, header: str, secrets: Sequence[str]) -> int:
+def signed_at(body: bytes, header: str, secrets: Sequence[str]) -> int:
     """When the body was signed, once one of the header's signatures is found to be by one of our secrets.
 
     `stripe.WebhookSignature` does the same over text; over bytes, nothing in a hostile body or header can make it fail
