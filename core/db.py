@@ -19,7 +19,7 @@ from flask_sqlalchemy.session import Session
 from sqlalchemy import event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Dialect, Engine
-from sqlalchemy.orm import DeclarativeBase, scoped_session
+from sqlalchemy.orm import DeclarativeBase, registry, scoped_session
 from sqlalchemy.types import TypeDecorator
 
 from core.clock import require_utc
@@ -58,8 +58,7 @@ BigKey = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 class Base(DeclarativeBase):
-    metadata = sa.MetaData(naming_convention=NAMING)
-    type_annotation_map = {datetime: UtcDateTime()}  # noqa: RUF012 - SQLAlchemy's own declaration
+    registry = registry(metadata=sa.MetaData(naming_convention=NAMING), type_annotation_map={datetime: UtcDateTime()})
 
 
 db = SQLAlchemy(model_class=Base, session_options={"expire_on_commit": False})
@@ -138,7 +137,7 @@ def at_end(finish: Callable[[], None]) -> None:
     db.session.info["at_end"].append(finish)
 
 
-def after_commit(follow: Callable[[], None]) -> None:
+def after_commit(follow: Callable[[], object]) -> None:
     """Run `follow` once the current unit of work is committed: the place to enqueue jobs."""
     db.session.info["after_commit"].append(follow)
 

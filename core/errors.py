@@ -16,11 +16,14 @@ class DomainError(Exception):
     status = 400
     text: Any = _l("This is not possible.")
 
-    def __init__(self, text: Any = None, *, field: str | None = None, **values: Any) -> None:
+    def __init__(
+        self, text: Any = None, *, field: str | None = None, errors: dict[str, Any] | None = None, **values: Any
+    ) -> None:
         super().__init__(self.code)
         if text is not None:
             self.text = text
         self.field = field
+        self._errors = errors
         self.values = values
 
     @property
@@ -28,6 +31,11 @@ class DomainError(Exception):
         """The text in the current locale. Must be read inside a request or a forced locale."""
         text = str(self.text)
         return text % self.values if self.values else text
+
+    @property
+    def errors(self) -> dict[str, Any]:
+        """Messages by the name of the input they are about; empty when it is about none."""
+        return self._errors or ({self.field: [self.message]} if self.field else {})
 
 
 class NotFound(DomainError):

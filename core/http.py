@@ -73,8 +73,7 @@ def answer_error(
 
 def _on_domain_error(error: DomainError) -> ResponseReturnValue:
     db.session.rollback()
-    errors = {error.field: [error.message]} if error.field else None
-    return answer_error(error.status, error.code, error.message, errors)
+    return answer_error(error.status, error.code, error.message, error.errors)
 
 
 def _on_http_exception(error: HTTPException) -> ResponseReturnValue:

@@ -37,3 +37,14 @@ class OutboxMessage(Base):
     done_at: Mapped[datetime | None]
     outcome: Mapped[str | None] = mapped_column(sa.String(20))  # sent, dropped (nobody to write to), dead
     last_error: Mapped[str | None] = mapped_column(sa.String(200))
+
+
+class ThrottleCounter(Base):
+    """How often something happened in one window of time; the key is a hash, never an address."""
+
+    __tablename__ = "throttle_counters"
+
+    scope: Mapped[str] = mapped_column(sa.String(40), primary_key=True)
+    key_hash: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
+    window_start: Mapped[datetime] = mapped_column(primary_key=True)
+    hits: Mapped[int]

@@ -219,9 +219,13 @@ class Refund(Base):
 
     payment: Mapped[Payment] = relationship(back_populates="refunds")
 
+    @property
+    def amount(self) -> Money:
+        return Money(self.amount_minor, self.currency)
+
 
 class Dispute(Base):
-    """A donor's bank questions a payment. `withdrawn` while the provider has taken the money back."""
+    """A donor's bank questions a payment."""
 
     __tablename__ = "disputes"
     __table_args__ = (
@@ -240,6 +244,23 @@ class Dispute(Base):
     opened_at: Mapped[datetime]
 
     payment: Mapped[Payment] = relationship(back_populates="disputes")
+    movements: Mapped[list["DisputeMovement"]] = relationship(
+        order_by="[DisputeMovement.occurred_at, DisputeMovement.id]"
+    )
+
+
+class DisputeMovement(Base):
+    """Money of a dispute taken or given back, named by the provider's settlement line."""
+
+    __tablename__ = "dispute_movements"
+    __table_args__ = (sa.UniqueConstraint("provider", "settlement_ref"),)
+
+    id: Mapped[int] = mapped_column(BigKey, primary_key=True)
+    dispute_id: Mapped[int] = mapped_column(sa.ForeignKey("disputes.id"), index=True)
+    provider: Mapped[str] = mapped_column(sa.String(20))
+    settlement_ref: Mapped[str] = mapped_column(sa.String(255))
+    withdrawn: Mapped[bool]
+    occurred_at: Mapped[datetime]
 
 
 class ReceiptCounter(Base):

@@ -1,7 +1,6 @@
 """Tables of what providers report of their side of the money."""
 
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
@@ -32,7 +31,7 @@ class SettlementLine(Base):
     amount_minor: Mapped[int] = mapped_column(sa.BigInteger)
     fee_minor: Mapped[int] = mapped_column(sa.BigInteger)
     net_minor: Mapped[int] = mapped_column(sa.BigInteger)
-    exchange_rate: Mapped[Decimal | None] = mapped_column(sa.Numeric(24, 12, asdecimal=True))
+    exchange_rate: Mapped[str | None] = mapped_column(sa.String(40))  # exact, as decimal text
     created_at: Mapped[datetime]
     available_at: Mapped[datetime]
     payment_ref: Mapped[str | None] = mapped_column(sa.String(255))

@@ -1,0 +1,1 @@
+"""Running the service: demonstration data, commands, health, metrics."""

@@ -5,13 +5,15 @@ alphabet has no two characters that people take for one another; the ones left o
 (O, D and Q as 0, I and L as 1, S as 5, B as 8 …), and Cyrillic letters that look Latin as their twins.
 """
 
+import itertools
 import secrets
 import unicodedata
 
+from flask_babel import lazy_gettext as _l
 from stdnum.exceptions import ValidationError
 from stdnum.iso7064 import mod_37_36
 
-from core.errors import DomainError, _l
+from core.errors import DomainError
 
 ALPHABET = "0123456789ACEFHJKMNPRTVWXY"
 RANDOM_LENGTH = 13
@@ -42,7 +44,7 @@ def draw() -> str:
 def show(code: str) -> str:
     """In groups, for people: `K7M2P-4XR9-TC3VA`."""
     cuts = [sum(GROUPS[:index]) for index in range(len(GROUPS) + 1)]
-    return "-".join(code[start:end] for start, end in zip(cuts, cuts[1:], strict=False))
+    return "-".join(code[start:end] for start, end in itertools.pairwise(cuts))
 
 
 def read(typed: str) -> str:

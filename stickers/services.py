@@ -4,7 +4,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from core.db import db, insert_if_absent
+from core.db import db
 from stickers import codes
 from stickers.models import RedemptionCode, StickerPack, StickerRule
 
@@ -27,18 +27,13 @@ def issue_codes(donation_id: int, campaign_id: int, amount_minor: int, now: date
         return
     earned = [rule for rule in rules_of(campaign_id) if amount_minor >= rule.from_minor]
     packs = [rule.pack_id for rule in earned for _ in range(rule.quantity)]
-    for ordinal, pack_id in enumerate(packs, start=1):
-        # A code drawn twice is not to be expected in 2^61; the constraint would refuse it and the next draw passes.
-        while not insert_if_absent(
-            RedemptionCode,
-            donation_id=donation_id,
-            ordinal=ordinal,
-            pack_id=pack_id,
-            code=codes.draw(),
-            status="issued",
-            issued_at=now,
-        ):
-            continue
+    db.session.add_all(
+        RedemptionCode(
+            donation_id=donation_id, ordinal=ordinal, pack_id=pack_id, code=codes.draw(), status="issued", issued_at=now
+        )
+        for ordinal, pack_id in enumerate(packs, start=1)
+    )
+    db.session.flush()
 
 
 def set_codes(donation_id: int, status: str) -> None:

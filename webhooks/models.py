@@ -47,3 +47,12 @@ class InboxEvent(Base):
     waiting_for: Mapped[str | None] = mapped_column(sa.String(255))
     last_error: Mapped[str | None] = mapped_column(sa.String(300))
     dead_at: Mapped[datetime | None]
+
+
+class CatchUp(Base):
+    """Up to when a provider's own list of events has been read completely."""
+
+    __tablename__ = "catch_ups"
+
+    provider: Mapped[str] = mapped_column(sa.String(20), primary_key=True)
+    through: Mapped[datetime]

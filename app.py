@@ -1,0 +1,71 @@
+"""The composition root: the only place that knows every package."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+from flask_migrate import Migrate
+from flask_smorest import Api
+
+import config
+import core.db
+import core.http
+import core.i18n
+import core.jobs
+import core.outbox
+import core.pages
+import core.throttle
+import donations.api
+import donations.jobs
+import donations.letters
+import donations.pages
+import ops.cli
+import ops.health
+import ops.metrics
+import payments.registry
+import stickers.pages
+import webhooks.api
+import webhooks.cli
+import webhooks.jobs
+
+OPENAPI = {
+    "API_TITLE": "#BullyingFreeInternet",
+    "API_VERSION": "v1",
+    "OPENAPI_VERSION": "3.0.3",
+    "OPENAPI_URL_PREFIX": "/api",
+    "OPENAPI_JSON_PATH": "openapi.json",
+}
+
+
+def create_app(settings: Mapping[str, Any] | None = None) -> Flask:
+    """The application with these settings (from the environment by default; raises `config.ConfigError`)."""
+    app = Flask(__name__, static_folder=None, static_url_path="/static")
+    app.config.from_mapping(config.load() if settings is None else settings)
+    app.config.from_mapping(OPENAPI)
+    Path(app.config["INSTANCE_DIR"]).mkdir(parents=True, exist_ok=True)
+    if not app.testing:
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for room in (core.db, core.i18n, core.http, core.pages, payments.registry):
+        room.init_app(app)
+    Migrate(app, core.db.db, directory=str(Path(__file__).parent / "migrations"), render_as_batch=False)
+    app.extensions["api"] = Api(app)
+    for room in (
+        donations.api,
+        donations.pages,
+        stickers.pages,
+        webhooks.api,
+        webhooks.cli,
+        ops.cli,
+        ops.health,
+        ops.metrics,
+    ):
+        room.init_app(app)
+    core.http.allow_form_targets(
+        app, [origin for provider in app.extensions["payments"].values() for origin in provider.page_origins]
+    )
+    # flask-smorest installs an app-wide JSON handler of its own; ours decides by path.
+    core.http.install_error_handlers(app)
+    core.jobs.init_app(app)
+    return app

@@ -1,0 +1,42 @@
+"""How often something may happen: counters in the database, right for any number of processes.
+
+Keys are hashed with the installation's secret and the day, so that no address of a person is kept.
+"""
+
+import hashlib
+import hmac
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+from flask import current_app
+
+from core.clock import utcnow
+from core.db import db, insert_if_absent, unit_of_work
+from core.jobs import every
+from core.models import ThrottleCounter
+
+KEEP = timedelta(days=2)
+
+
+def count(scope: str, key: str, window: timedelta, now: datetime) -> int:
+    """Count one more of `key` in the present window and answer how many it makes. Commits."""
+    start = datetime.fromtimestamp(now.timestamp() // window.total_seconds() * window.total_seconds(), tz=now.tzinfo)
+    digest = _digest(f"{scope}|{key}|{now.date()}")
+    mine = sa.and_(
+        ThrottleCounter.scope == scope, ThrottleCounter.key_hash == digest, ThrottleCounter.window_start == start
+    )
+    with unit_of_work():
+        insert_if_absent(ThrottleCounter, scope=scope, key_hash=digest, window_start=start, hits=0)
+        step = sa.update(ThrottleCounter).where(mine).values(hits=ThrottleCounter.hits + 1)
+        return int(db.session.scalar(step.returning(ThrottleCounter.hits)) or 0)
+
+
+def _digest(text: str) -> str:
+    secret = str(current_app.config["SECRET_KEY"]).encode()
+    return hmac.new(secret, text.encode(), hashlib.sha256).hexdigest()
+
+
+@every(seconds=3600)
+def forget_old_counters() -> None:
+    with unit_of_work() as session:
+        session.execute(sa.delete(ThrottleCounter).where(ThrottleCounter.window_start < utcnow() - KEEP))

@@ -1,0 +1,78 @@
+"""The public JSON API of gifts."""
+
+import secrets
+from typing import Any
+
+from flask import Flask, request
+from flask_smorest import Blueprint
+
+from core.clock import utcnow
+from core.http import csrf
+from donations import queries, schemas, views
+from donations.services import Gift, ensure_checkout, start_donation
+
+blueprint = Blueprint("donations_api", __name__, url_prefix="/api/v1", description="Giving, and public totals")
+
+IDEMPOTENCY_KEY = {
+    "in": "header",
+    "name": "Idempotency-Key",
+    "required": False,
+    "schema": {"type": "string", "maxLength": 255},
+    "description": "Any text of your own, one for each gift (best a UUID). The same key with the same body answers "
+    "with the donation made before; with another body it is refused (409).",
+}
+
+
+@blueprint.post("/donations")
+@blueprint.doc(parameters=[IDEMPOTENCY_KEY])
+@blueprint.arguments(schemas.DonationIn)
+@blueprint.response(201, schemas.DonationOut)
+@blueprint.alt_response(409, schema=schemas.ErrorOut)
+@blueprint.alt_response(422, schema=schemas.ErrorOut)
+@blueprint.alt_response(502, schema=schemas.ErrorOut)
+def create_donation(body: dict[str, Any]) -> dict[str, Any]:
+    """Start a donation and get the address where the donor pays it."""
+    now = utcnow()
+    views.require_patience(now)
+    donor = body.pop("donor") or {}
+    gift = Gift(channel="api", amount_minor=body.pop("amount"), **body, **donor)
+    donation = start_donation(gift, request.headers.get("Idempotency-Key") or secrets.token_hex(16), now)
+    ensure_checkout(donation, views.addresses(), now)
+    return views.represent(donation)
+
+
+@blueprint.get("/donations/<token>")
+@blueprint.response(200, schemas.DonationStateOut)
+@blueprint.alt_response(404, schema=schemas.ErrorOut)
+def read_donation(token: str) -> dict[str, Any]:
+    """How a donation stands, with its receipt number and sticker codes."""
+    return views.represent(queries.donation_by_token(token))
+
+
+@blueprint.get("/campaigns/<slug>/totals")
+@blueprint.response(200, schemas.TotalsOut)
+@blueprint.alt_response(404, schema=schemas.ErrorOut)
+def read_totals(slug: str) -> dict[str, Any]:
+    """What came in, what went back, what the provider kept and what of it is earmarked."""
+    totals = queries.campaign_totals(queries.campaign_by_slug(slug), utcnow())
+    fund = totals.fund
+    return {
+        "currency": fund.currency,
+        "goal": totals.goal,
+        "donations": totals.donations,
+        "raised": fund.raised,
+        "refunded": fund.refunded,
+        "disputed": fund.disputed,
+        "fees": fund.fees,
+        "fees_pending": fund.unsettled,
+        "fx": fund.fx,
+        "earmarked": fund.earmarked,
+        "spent": fund.spent,
+        "specialists_trained": totals.specialists_trained,
+        "as_of": totals.as_of,
+    }
+
+
+def init_app(app: Flask) -> None:
+    csrf.exempt(blueprint)
+    app.extensions["api"].register_blueprint(blueprint)

@@ -1,0 +1,126 @@
+"""What gifts, refunds and disputes look like in the ledger (the table "The books" in docs/finance.md)."""
+
+from datetime import datetime
+
+from core.money import Money
+from donations.models import Dispute, Donation, Payment, Refund
+from ledger import accounts
+from ledger.accounts import AccountRef
+from ledger.models import Fund
+from ledger.services import Source, find_entry, open_exception, post_entry, reverse_entry, transfer
+from payments.base import PaymentFact, RefundFact, RefundState
+
+ACTIVE_REFUNDS = ("pending", "requires_action", "succeeded")
+ENDED_REFUNDS = ("failed", "canceled")
+
+
+def post_payment(donation: Donation, payment: Payment, now: datetime) -> None:
+    """Book a succeeded payment with its refunds and dispute movements; what is booked already stays as it is."""
+    fund = donation.campaign.fund
+    _post(
+        Source("payment", payment.public_id, "gift"),
+        accounts.receivable(payment.provider, fund),
+        accounts.of_fund(fund, "gift"),
+        payment.amount,
+        occurred_at=payment.succeeded_at or now,
+        now=now,
+        donation_id=donation.id,
+    )
+    for refund in payment.refunds:
+        _post_refund(refund, fund, donation.id, now)
+    for dispute in payment.disputes:
+        _post_movements(dispute, fund, donation.id, now)
+
+
+def _post(
+    source: Source,
+    debit: AccountRef,
+    credit: AccountRef,
+    amount: Money,
+    *,
+    occurred_at: datetime,
+    now: datetime,
+    donation_id: int | None,
+) -> None:
+    post_entry(
+        source, transfer(debit, credit, amount), occurred_at=occurred_at, recorded_at=now, donation_id=donation_id
+    )
+
+
+def _post_refund(refund: Refund, fund: Fund, donation_id: int, now: datetime) -> None:
+    source = Source("refund", refund.public_id, "refund")
+    if refund.state in ACTIVE_REFUNDS:
+        _post(
+            source,
+            accounts.of_fund(fund, "refund"),
+            accounts.receivable(refund.provider, fund),
+            refund.amount,
+            occurred_at=refund.created_at,
+            now=now,
+            donation_id=donation_id,
+        )
+    elif refund.state in ENDED_REFUNDS:
+        reverse_entry(source, "refund_failed", occurred_at=now, recorded_at=now)
+
+
+def _post_movements(dispute: Dispute, fund: Fund, donation_id: int, now: datetime) -> None:
+    """Each withdrawal is booked; each reinstatement reverses the withdrawal it belongs to, first to first."""
+    withdrawn = [movement for movement in dispute.movements if movement.withdrawn]
+    reinstated = [movement for movement in dispute.movements if not movement.withdrawn]
+    for movement in withdrawn:
+        _post(
+            Source("dispute", movement.settlement_ref, "withdrawn"),
+            accounts.of_fund(fund, "dispute"),
+            accounts.receivable(dispute.provider, fund),
+            Money(dispute.amount_minor, dispute.currency),
+            occurred_at=movement.occurred_at,
+            now=now,
+            donation_id=donation_id,
+        )
+    for taken, given_back in zip(withdrawn, reinstated, strict=False):
+        reverse_entry(
+            Source("dispute", taken.settlement_ref, "withdrawn"),
+            "reinstated",
+            occurred_at=given_back.occurred_at,
+            recorded_at=now,
+        )
+
+
+def post_stray_payment(provider: str, fact: PaymentFact, now: datetime, *, donation_id: int | None = None) -> None:
+    """Money that the provider took and we cannot place: into suspense, once for each of its payments, and shown."""
+    reference = fact.payment_ref or fact.checkout_ref
+    if fact.amount is None or reference is None:
+        return
+    currency = fact.amount.currency
+    _post(
+        Source("stray_payment", f"{provider}:{reference}"[-80:], "gift"),
+        accounts.stray_receivable(provider, currency),
+        accounts.suspense(currency),
+        fact.amount,
+        occurred_at=fact.occurred_at,
+        now=now,
+        donation_id=donation_id,
+    )
+    if donation_id is None:
+        open_exception("unknown_payment", "payment", reference, now=now, amount=fact.amount)
+
+
+def post_stray_refund(provider: str, fact: RefundFact, now: datetime) -> bool:
+    """A refund of money that stands in suspense; False when there is no such money."""
+    if find_entry(Source("stray_payment", f"{provider}:{fact.payment_ref}"[-80:], "gift")) is None:
+        return False
+    source = Source("stray_refund", f"{provider}:{fact.refund_ref}"[-80:], "refund")
+    currency = fact.amount.currency
+    if fact.state in (RefundState.FAILED, RefundState.CANCELED):
+        reverse_entry(source, "refund_failed", occurred_at=fact.occurred_at, recorded_at=now)
+    else:
+        _post(
+            source,
+            accounts.suspense(currency),
+            accounts.stray_receivable(provider, currency),
+            fact.amount,
+            occurred_at=fact.occurred_at,
+            now=now,
+            donation_id=None,
+        )
+    return True

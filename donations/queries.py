@@ -1,0 +1,83 @@
+"""Reads for pages, API and reports."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.orm import selectinload
+
+from core.db import db
+from donations import errors
+from donations.models import RECEIVED, Campaign, Donation, Payment, Refund
+from ledger.queries import FundTotals, fund_totals
+
+
+def campaign_by_slug(slug: str) -> Campaign:
+    """Raises `UnknownCampaign`."""
+    campaign = db.session.scalar(sa.select(Campaign).where(Campaign.slug == slug))
+    if campaign is None:
+        raise errors.UnknownCampaign
+    return campaign
+
+
+def front_campaign() -> Campaign:
+    """The campaign that `/` shows: the first one. Raises `UnknownCampaign` when there is none yet."""
+    campaign = db.session.scalar(sa.select(Campaign).order_by(Campaign.id).limit(1))
+    if campaign is None:
+        raise errors.UnknownCampaign
+    return campaign
+
+
+def donation_by_token(token: str) -> Donation:
+    """Raises `UnknownDonation`."""
+    query = sa.select(Donation).where(Donation.token == token).options(selectinload(Donation.payments))
+    donation = db.session.scalar(query) if token.isascii() else None
+    if donation is None:
+        raise errors.UnknownDonation
+    return donation
+
+
+def donation_by_key(scope: str, key: str) -> Donation | None:
+    query = sa.select(Donation).where(Donation.idempotency_scope == scope, Donation.idempotency_key == key)
+    return db.session.scalar(query)
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignTotals:
+    """Public totals; amounts in minor units of the campaign's currency."""
+
+    goal: int
+    donations: int
+    fund: FundTotals
+    specialists_trained: int
+    as_of: datetime
+
+    @property
+    def percent(self) -> int:
+        """How full the thermometer is: 0 to 100, by what is earmarked."""
+        return max(0, min(100, self.fund.earmarked * 100 // self.goal)) if self.goal else 0
+
+
+def campaign_totals(campaign: Campaign, now: datetime) -> CampaignTotals:
+    count = sa.select(sa.func.count(Donation.id)).where(
+        Donation.campaign_id == campaign.id, Donation.status.in_(RECEIVED)
+    )
+    return CampaignTotals(
+        goal=campaign.goal_minor,
+        donations=int(db.session.scalar(count) or 0),
+        fund=fund_totals(campaign.fund),
+        specialists_trained=0,
+        as_of=now,
+    )
+
+
+def open_payments(now: datetime, limit: int = 50) -> list[int]:
+    """Ids of payments whose provider is to be asked now."""
+    query = sa.select(Payment.id).where(Payment.next_ask_at <= now).order_by(Payment.next_ask_at).limit(limit)
+    return list(db.session.scalars(query))
+
+
+def requested_refunds(now: datetime, limit: int = 50) -> list[int]:
+    """Ids of refunds that a provider is to be asked for now."""
+    query = sa.select(Refund.id).where(Refund.next_try_at <= now).order_by(Refund.next_try_at).limit(limit)
+    return list(db.session.scalars(query))

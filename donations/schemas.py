@@ -1,0 +1,95 @@
+"""Shapes of the public API. Amounts are whole minor units."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from marshmallow import Schema, fields, pre_load
+
+from core.schemas import StrictSchema
+
+AMOUNT_LIMIT = 2**53 - 1
+
+
+class DonorIn(StrictSchema):
+    name = fields.String(allow_none=True)
+    email = fields.String(allow_none=True)
+    anonymous = fields.Boolean(load_default=False, truthy={True}, falsy={False})
+
+
+class DonationIn(StrictSchema):
+    """`amount` is in minor units of `currency`: 25 roubles are `{"amount": 2500, "currency": "BYN"}`."""
+
+    field_codes: ClassVar[Mapping[str, str]] = {
+        "amount": "amount_invalid",
+        "currency": "currency_invalid",
+        "campaign": "campaign_invalid",
+        "email": "email_invalid",
+        "name": "name_invalid",
+        "locale": "locale_invalid",
+        "placement": "placement_invalid",
+    }
+
+    campaign = fields.String(required=True)
+    amount = fields.Integer(required=True, strict=True, metadata={"example": 2500})
+    currency = fields.String(required=True, metadata={"example": "BYN"})
+    donor = fields.Nested(DonorIn, load_default=None, allow_none=True)
+    locale = fields.String(load_default=None, allow_none=True, metadata={"enum": ["ru", "be", "en"]})
+    placement = fields.String(load_default=None, allow_none=True)
+
+    @pre_load
+    def refuse_booleans(self, data: object, **kwargs: object) -> object:
+        # To Python (and so to marshmallow) true is the whole number 1; to a donor it is not a kopeck.
+        if isinstance(data, dict) and isinstance(data.get("amount"), bool):
+            return {**data, "amount": None}
+        return data
+
+
+class StickerCodeOut(Schema):
+    code = fields.String(attribute="shown")
+    pack = fields.String(attribute="pack.code")
+    status = fields.String()
+
+
+class DonationOut(Schema):
+    """`checkout_url` is null when nothing is left to pay there."""
+
+    id = fields.String(attribute="public_id")
+    token = fields.String()
+    status = fields.String()
+    amount = fields.Integer(attribute="amount_minor")
+    currency = fields.String()
+    checkout_url = fields.String(allow_none=True)
+    status_url = fields.String()
+
+
+class DonationStateOut(DonationOut):
+    receipt_number = fields.String(allow_none=True)
+    sticker_codes = fields.List(fields.Nested(StickerCodeOut))
+
+
+class TotalsOut(Schema):
+    """Amounts in minor units of `currency`, summed from the ledger; `donations` and `specialists_trained` are counts.
+
+    earmarked = raised − refunded − disputed − fees + fx. `fees_pending` is the part of it whose fee the provider has
+    not told yet.
+    """
+
+    currency = fields.String()
+    goal = fields.Integer()
+    donations = fields.Integer()
+    raised = fields.Integer()
+    refunded = fields.Integer()
+    disputed = fields.Integer()
+    fees = fields.Integer()
+    fees_pending = fields.Integer()
+    fx = fields.Integer()
+    earmarked = fields.Integer()
+    spent = fields.Integer()
+    specialists_trained = fields.Integer()
+    as_of = fields.AwareDateTime(format="iso")
+
+
+class ErrorOut(Schema):
+    code = fields.String(required=True)
+    message = fields.String(required=True)
+    errors = fields.Dict()

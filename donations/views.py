@@ -1,0 +1,59 @@
+"""What pages and API have in common: addresses, throttling, what is shown of a donation."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from flask import current_app, url_for
+
+from core import throttle
+from core.http import client_address
+from donations import errors
+from donations.models import Donation
+from donations.services import Addresses
+from stickers.services import codes_of
+
+START_WINDOW = timedelta(minutes=10)
+
+
+def public_url(endpoint: str, **values: Any) -> str:
+    """An address as the outside world reaches it, whatever host the request named."""
+    return str(current_app.config["PUBLIC_URL"]) + url_for(endpoint, **values)
+
+
+def status_url(donation: Donation) -> str:
+    return public_url("donations.status", token=donation.token)
+
+
+def addresses() -> Addresses:
+    # Neither placeholder survives url_for's quoting, so they are put in afterwards.
+    return Addresses(
+        status=public_url("donations.status", token="TOKEN").replace("TOKEN", "{token}"),  # noqa: S106
+        notification=f"{current_app.config['PUBLIC_URL']}/webhooks/{{provider}}",
+    )
+
+
+def require_patience(now: datetime) -> None:
+    """Raises `TooManyStarts` when this address starts payments faster than people do."""
+    limit = current_app.config["STARTS_PER_ADDRESS"]
+    if limit and throttle.count("start", client_address(), START_WINDOW, now) > limit:
+        raise errors.TooManyStarts
+
+
+def checkout_url(donation: Donation) -> str | None:
+    payment = donation.payments[-1]
+    return payment.checkout_url if donation.status == "pending" and payment.state == "created" else None
+
+
+def represent(donation: Donation) -> dict[str, Any]:
+    """The public API's view of a donation, to be dumped by `DonationOut` or `DonationStateOut`."""
+    return {
+        "public_id": donation.public_id,
+        "token": donation.token,
+        "status": donation.status,
+        "amount_minor": donation.amount_minor,
+        "currency": donation.currency,
+        "checkout_url": checkout_url(donation),
+        "status_url": status_url(donation),
+        "receipt_number": donation.receipt.shown if donation.receipt else None,
+        "sticker_codes": codes_of(donation.id),
+    }

@@ -1,0 +1,153 @@
+"""Settlement: what the provider kept and what it owes us, posted to the ledger once for each of its lines."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from core.db import db, insert_if_absent
+from core.money import Money
+from donations.models import Dispute, Payment, Refund
+from finance.models import PayoutRecord, SettlementLine
+from ledger import accounts
+from ledger.models import Fund
+from ledger.services import Line, Source, open_exception, post_entry, transfer
+from payments.base import Payout, Settlement, SettlementKind
+
+PAYOUT_KINDS = (SettlementKind.PAYOUT, SettlementKind.PAYOUT_FAILURE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Origin:
+    """The payment that a line is about, and the gross amount of the line in the fund's currency, with its sign."""
+
+    payment: Payment
+    gross: Money
+
+
+def record_settlement(provider: str, line: Settlement, now: datetime) -> None:
+    """Keep a provider's line as it gave it and post it; a line known already is posted only if it was not yet."""
+    insert_if_absent(
+        SettlementLine,
+        provider=provider,
+        ref=line.ref,
+        kind=line.kind.value,
+        currency=line.amount.currency,
+        amount_minor=line.amount.minor,
+        fee_minor=line.fee.minor,
+        net_minor=line.net.minor,
+        exchange_rate=None if line.exchange_rate is None else str(line.exchange_rate),
+        created_at=line.created_at,
+        available_at=line.available_at,
+        payment_ref=line.payment_ref,
+        refund_ref=line.refund_ref,
+        dispute_ref=line.dispute_ref,
+        payout_ref=line.payout_ref,
+        payload=dict(line.payload),
+    )
+    row = db.session.scalars(
+        sa.select(SettlementLine).where(SettlementLine.provider == provider, SettlementLine.ref == line.ref)
+    ).one()
+    if row.posted_at is None:
+        post_line(row, now)
+
+
+def record_payout(provider: str, payout: Payout, lines: list[Settlement], now: datetime) -> None:
+    """Keep a payout's present state and all lines it consists of."""
+    values = {
+        "currency": payout.amount.currency,
+        "amount_minor": payout.amount.minor,
+        "state": payout.state,
+        "arrives_at": payout.arrives_at,
+    }
+    if not insert_if_absent(PayoutRecord, provider=provider, ref=payout.ref, created_at=payout.created_at, **values):
+        db.session.execute(
+            sa.update(PayoutRecord)
+            .where(PayoutRecord.provider == provider, PayoutRecord.ref == payout.ref)
+            .values(**values)
+        )
+    for line in lines:
+        record_settlement(provider, line, now)
+    db.session.execute(
+        sa.update(SettlementLine)
+        .where(SettlementLine.provider == provider, SettlementLine.ref.in_([line.ref for line in lines]))
+        .values(payout_ref=payout.ref)
+    )
+
+
+def post_line(row: SettlementLine, now: datetime) -> bool:
+    """Post a line if everything it is about is known; whether it was posted."""
+    net = Money(row.net_minor, row.currency)
+    provider_account = accounts.provider_balance(row.provider, row.currency)
+    donation_id = None
+    if row.kind in PAYOUT_KINDS:
+        lines = transfer(accounts.transit(row.provider, row.currency), provider_account, -net)
+    elif row.kind == SettlementKind.OTHER:
+        lines = transfer(provider_account, accounts.suspense(row.currency), net)
+        open_exception("unexplained_settlement", "settlement", row.ref, now=now, amount=net)
+    elif origin := _origin_of(row):
+        lines = _conversion_lines(row, origin)
+        donation_id = origin.payment.donation_id
+    else:
+        return False
+    if lines:
+        source = Source("settlement", row.ref, row.kind)
+        post_entry(source, lines, occurred_at=row.created_at, recorded_at=now, donation_id=donation_id)
+    row.posted_at = now
+    db.session.flush()
+    return True
+
+
+def _origin_of(row: SettlementLine) -> _Origin | None:
+    match row.kind:
+        case SettlementKind.CHARGE:
+            payment = _payment(row)
+            return _Origin(payment, payment.amount) if payment else None
+        case SettlementKind.REFUND | SettlementKind.REFUND_FAILURE:
+            refund = db.session.scalar(
+                sa.select(Refund).where(Refund.provider == row.provider, Refund.refund_ref == row.refund_ref)
+            )
+            sign = -1 if row.kind == SettlementKind.REFUND else 1
+            return _Origin(refund.payment, Money(sign * refund.amount_minor, refund.currency)) if refund else None
+        case _:
+            dispute = db.session.scalar(
+                sa.select(Dispute).where(Dispute.provider == row.provider, Dispute.dispute_ref == row.dispute_ref)
+            )
+            sign = -1 if row.kind == SettlementKind.DISPUTE else 1
+            return _Origin(dispute.payment, Money(sign * dispute.amount_minor, dispute.currency)) if dispute else None
+
+
+def _payment(row: SettlementLine) -> Payment | None:
+    query = sa.select(Payment).where(Payment.provider == row.provider, Payment.payment_ref == row.payment_ref)
+    payment = db.session.scalar(query)
+    return payment if payment and payment.state == "succeeded" else None
+
+
+def _conversion_lines(row: SettlementLine, origin: _Origin) -> list[Line]:
+    """The settled net on the provider's side; what it settles, and the fee at the line's own ratio, on the fund's."""
+    fund = origin.payment.donation.campaign.fund
+    net = Money(row.net_minor, row.currency)
+    fee = Money(row.fee_minor, row.currency)
+    if row.amount_minor:
+        fee = fee.at_ratio(origin.gross, Money(row.amount_minor, row.currency))
+    receivable = accounts.receivable(row.provider, fund)
+    return [
+        *transfer(accounts.provider_balance(row.provider, row.currency), accounts.conversion(row.currency), net),
+        *transfer(accounts.conversion(fund.currency), receivable, origin.gross - fee),
+        *transfer(_fee_account(origin.payment, fund), receivable, fee),
+    ]
+
+
+def _fee_account(payment: Payment, fund: Fund) -> accounts.AccountRef:
+    if payment.donation.campaign.fees_borne_by == "sponsor":
+        return accounts.sponsor(fund)
+    return accounts.of_fund(fund, "fee")
+
+
+def post_waiting_lines(now: datetime, *, payment_ref: str | None = None) -> None:
+    """Post lines that came before the payment they are about was known."""
+    query = sa.select(SettlementLine).where(SettlementLine.posted_at.is_(None)).order_by(SettlementLine.id)
+    if payment_ref is not None:
+        query = query.where(SettlementLine.payment_ref == payment_ref)
+    for row in db.session.scalars(query.limit(500)):
+        post_line(row, now)

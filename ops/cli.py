@@ -1,0 +1,30 @@
+"""Commands of whoever runs the service."""
+
+import click
+from flask import Flask, current_app
+from flask.cli import AppGroup
+
+from core.clock import utcnow
+from core.jobs import run_worker
+from ops.demo import seed_demo
+
+demo = AppGroup("demo", help="Demonstration data.")
+
+
+@demo.command("seed")
+def seed() -> None:
+    """Make the demonstration campaign if it is not there yet."""
+    click.echo("made the demonstration campaign" if seed_demo(utcnow()) else "the demonstration campaign is there")
+
+
+@click.command("worker")
+@click.option("--threads", type=click.IntRange(1, 64), help="Jobs run at once; WORKER_THREADS by default.")
+def worker(threads: int | None) -> None:
+    """Run background work until stopped: jobs, sweeps, e-mail."""
+    app = current_app._get_current_object()  # type: ignore[attr-defined]
+    run_worker(app, threads or app.config["WORKER_THREADS"])
+
+
+def init_app(app: Flask) -> None:
+    app.cli.add_command(demo)
+    app.cli.add_command(worker)

@@ -1,0 +1,225 @@
+"""The inbox: store a verified event once, apply it once, and keep at it until it is applied."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from core.db import db, insert_if_absent, rows_changed, unit_of_work
+from core.errors import DomainError
+from donations.state import PaymentUnknown, apply_dispute_fact, apply_payment_fact, apply_refund_fact
+from finance.services import record_payout, record_settlement
+from ledger.services import open_exception
+from payments.base import (
+    DisputeFact,
+    Fact,
+    PaymentFact,
+    PaymentProvider,
+    Payout,
+    ProviderEvent,
+    ProviderRead,
+    RefundFact,
+    Settlement,
+)
+from payments.registry import get_provider
+from webhooks.models import InboxEvent
+
+log = logging.getLogger(__name__)
+
+LEASE = timedelta(seconds=60)
+LONGEST_PAUSE = timedelta(hours=6)
+MAX_ATTEMPTS = 24  # about four days
+
+
+def pause_after(attempts: int) -> timedelta:
+    """5 s, 10 s, 20 s … 6 h."""
+    return min(timedelta(seconds=5 * 2 ** min(attempts, 16)), LONGEST_PAUSE)
+
+
+@dataclass
+class Reading:
+    """What a worker has read from the provider for one event, before the transaction that applies it."""
+
+    settlements: list[Settlement] = field(default_factory=list)
+    refunds: list[RefundFact] = field(default_factory=list)
+    payouts: list[tuple[Payout, list[Settlement]]] = field(default_factory=list)
+
+
+def store_event(event: ProviderEvent, now: datetime) -> int | None:
+    """Put a verified event into the inbox; its id, or None when it was there before. Commits.
+
+    The caller holds it for `LEASE`: nobody else applies it until then.
+    """
+    with unit_of_work() as session:
+        new = insert_if_absent(
+            InboxEvent,
+            provider=event.provider,
+            event_id=event.event_id,
+            type=event.type,
+            occurred_at=event.occurred_at,
+            received_at=now,
+            payload=dict(event.payload),
+            next_attempt_at=now + LEASE,
+            attempts=0,
+        )
+        if not new:
+            return None
+        return session.scalars(
+            sa.select(InboxEvent.id).where(InboxEvent.provider == event.provider, InboxEvent.event_id == event.event_id)
+        ).one()
+
+
+def claim(event_id: int, now: datetime) -> bool:
+    """Take an event that is due; False when somebody else has it or it is done. Commits."""
+    with unit_of_work() as session:
+        claimed = session.execute(
+            sa.update(InboxEvent)
+            .where(InboxEvent.id == event_id, InboxEvent.processed_at.is_(None), InboxEvent.next_attempt_at <= now)
+            .values(next_attempt_at=now + LEASE)
+        )
+        return rows_changed(claimed) == 1
+
+
+def release(event_id: int, now: datetime) -> None:
+    """Give an event that we hold to whoever comes next: it needs a worker. Commits."""
+    with unit_of_work() as session:
+        session.execute(
+            sa.update(InboxEvent)
+            .where(InboxEvent.id == event_id, InboxEvent.processed_at.is_(None))
+            .values(next_attempt_at=now)
+        )
+
+
+def facts_of(event: InboxEvent) -> Sequence[Fact]:
+    return get_provider(event.provider).facts(event.payload)
+
+
+def needs_reading(facts: Sequence[Fact]) -> bool:
+    return any(isinstance(fact, ProviderRead) for fact in facts)
+
+
+def apply_held(event_id: int, now: datetime) -> bool:
+    """Apply an event that the caller holds; whether it is applied. Never raises for what the event says:
+    a failure is kept on the row, with the time of the next try."""
+    event = db.session.get_one(InboxEvent, event_id)
+    try:
+        facts = facts_of(event)
+        reading = read_from_provider(get_provider(event.provider), facts)
+        with unit_of_work() as session:
+            done = session.execute(
+                sa.update(InboxEvent)
+                .where(InboxEvent.id == event_id, InboxEvent.processed_at.is_(None))
+                .values(
+                    processed_at=now,
+                    next_attempt_at=None,
+                    waiting_for=None,
+                    last_error=None,
+                    dead_at=None,
+                    attempts=InboxEvent.attempts + 1,
+                )
+            )
+            if rows_changed(done) == 1:
+                apply_facts(event.provider, [*facts, *reading.refunds], now)
+                _record(event.provider, reading, now)
+    except PaymentUnknown as unknown:
+        _postpone(event_id, now, error="payment unknown", waiting_for=unknown.payment_ref)
+        return False
+    except Exception as error:
+        # Type and code only: messages of drivers and providers can hold personal data.
+        code = error.code if isinstance(error, DomainError) else ""
+        log.exception("event %s of %s could not be applied", event_id, event.provider)
+        _postpone(event_id, now, error=f"{type(error).__name__} {code}".strip())
+        return False
+    return True
+
+
+def read_from_provider(provider: PaymentProvider, facts: Sequence[Fact]) -> Reading:
+    """Read all that the facts advise to read. No transaction is open meanwhile."""
+    reading = Reading()
+    db.session.rollback()
+    for fact in facts:
+        match fact:
+            case ProviderRead(what="settlement"):
+                reading.settlements.append(provider.read_settlement(fact.ref))
+            case ProviderRead(what="refunds"):
+                reading.refunds += provider.list_refunds(fact.ref)
+            case ProviderRead(what="payout"):
+                payout = provider.read_payout(fact.ref)
+                reading.payouts.append((payout, list(provider.list_settlements(payout_ref=fact.ref))))
+    return reading
+
+
+def apply_facts(provider: str, facts: Sequence[Fact], now: datetime) -> None:
+    for fact in facts:
+        match fact:
+            case PaymentFact():
+                apply_payment_fact(provider, fact, now)
+            case RefundFact():
+                apply_refund_fact(provider, fact, now)
+            case DisputeFact():
+                apply_dispute_fact(provider, fact, now)
+            case ProviderRead():
+                continue  # read before, recorded after
+
+
+def _record(provider: str, reading: Reading, now: datetime) -> None:
+    for line in reading.settlements:
+        record_settlement(provider, line, now)
+    for payout, lines in reading.payouts:
+        record_payout(provider, payout, lines, now)
+
+
+def _postpone(event_id: int, now: datetime, *, error: str, waiting_for: str | None = None) -> None:
+    db.session.rollback()
+    with unit_of_work() as session:
+        event = session.get_one(InboxEvent, event_id)
+        if event.processed_at is not None:
+            return
+        event.attempts += 1
+        event.last_error = error[:300]
+        event.waiting_for = waiting_for
+        event.next_attempt_at = now + pause_after(event.attempts)
+        if event.attempts >= MAX_ATTEMPTS:
+            event.next_attempt_at, event.dead_at = None, now
+            open_exception("dead_event", "event", event.event_id, now=now, details={"type": event.type, "error": error})
+
+
+def due_events(now: datetime, limit: int = 200) -> list[int]:
+    query = (
+        sa.select(InboxEvent.id)
+        .where(InboxEvent.next_attempt_at <= now)
+        .order_by(InboxEvent.next_attempt_at, InboxEvent.id)
+        .limit(limit)
+    )
+    ids = list(db.session.scalars(query))
+    db.session.rollback()
+    return ids
+
+
+def apply_due(now: datetime) -> int:
+    """Apply all events that are due; how many were applied."""
+    return sum(claim(event_id, now) and apply_held(event_id, now) for event_id in due_events(now))
+
+
+def wake(provider: str, payment_ref: str, now: datetime) -> list[int]:
+    """Make events that waited for this payment due; their ids. Commits."""
+    waiting = sa.and_(InboxEvent.provider == provider, InboxEvent.waiting_for == payment_ref)
+    with unit_of_work() as session:
+        ids = list(session.scalars(sa.select(InboxEvent.id).where(waiting, InboxEvent.processed_at.is_(None))))
+        if ids:
+            session.execute(sa.update(InboxEvent).where(InboxEvent.id.in_(ids)).values(next_attempt_at=now))
+        return ids
+
+
+def revive(event_id: int, now: datetime, *, again: bool = False) -> bool:
+    """Make an event due now, also a dead one; `again` also one that was applied (it changes nothing twice). Commits."""
+    values: Mapping[str, object] = {"next_attempt_at": now, "dead_at": None, "attempts": 0}
+    query = sa.update(InboxEvent).where(InboxEvent.id == event_id)
+    if again:
+        values = {**values, "processed_at": None}
+    else:
+        query = query.where(InboxEvent.processed_at.is_(None))
+    with unit_of_work() as session:
+        return rows_changed(session.execute(query.values(**values))) == 1
