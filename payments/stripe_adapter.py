@@ -31,7 +31,7 @@ from payments.base import (
 from payments.stripe_calls import call, pages, understood
 from payments.stripe_facts import READERS, facts_of, refund_fact, session_fact
 from payments.stripe_notification import event_of, verified_event
-from payments.stripe_read import Json, Malformed, moment, text, to_stripe
+from payments.stripe_read import Json, Malformed, moment, objects, text, to_stripe
 from payments.stripe_settlements import payout_of, settlement_of
 
 logger = logging.getLogger(__name__)
@@ -42,7 +42,8 @@ REFUND_REASONS = {"duplicate", "fraudulent", "requested_by_customer"}
 EVENTS_KEPT = timedelta(days=30)
 PAGE = 100
 
-_STATEMENT_SUFFIX = re.compile(r"(?=.*[A-Z])[A-Z0-9 .-]{1,22}", re.ASCII)
+# Prefix (up to 10), "* " and suffix share 22 characters: what is no longer than this fits behind any prefix.
+_STATEMENT_SUFFIX = re.compile(r"(?=.*[A-Z])[A-Z0-9 .-]{1,10}", re.ASCII)
 _CHECKOUT_EXPANDED = ["payment_intent.latest_charge.balance_transaction"]
 
 
@@ -73,7 +74,7 @@ class StripeAdapter:
             return self._open(replace(request, email=None), f"checkout-{request.our_ref}-no-email")
 
     def read_checkout(self, checkout_ref: str, *, timeout: float | None = None) -> Checkout:
-        client = self._client if timeout is None else self._impatient(round(timeout, 1))
+        client = self._client if timeout is None else self._impatient(max(round(timeout, 1), 0.1))
         params: Any = {"expand": _CHECKOUT_EXPANDED}
         return _checkout(call(lambda: client.v1.checkout.sessions.retrieve(checkout_ref, params)))
 
@@ -168,8 +169,11 @@ class StripeAdapter:
 
     def _newest_event_at(self) -> datetime | None:
         params: Any = {"limit": 1}
-        newest = call(lambda: self._client.v1.events.list(params)).get("data") or []
+        answer = call(lambda: self._client.v1.events.list(params))
         with understood():
+            if answer.get("data") is None:
+                raise Malformed("data")
+            newest = objects(answer, "data")
             return moment(newest[0], "created") if newest else None
 
     def _events_between(self, start: datetime, end: datetime) -> Iterator[ProviderEvent]:
@@ -236,10 +240,7 @@ def _checkout_params(request: CheckoutRequest) -> dict[str, Any]:
 
 
 def _statement_suffix(campaign: str) -> str | None:
-    """What the card statement says after the account's own prefix, where it is spelled as banks can print it.
-
-    Stripe cuts prefix and suffix to 22 characters together.
-    """
+    """What card statements say after the account's own prefix; nothing where the campaign cannot be named whole."""
     suffix = campaign.upper()
     return suffix if _STATEMENT_SUFFIX.fullmatch(suffix) else None
 

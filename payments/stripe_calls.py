@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 _CODE = re.compile(r"[a-z0-9_]{1,64}", re.ASCII)
 
 # What the library itself trips over when an answer is JSON, but not of the form it expects.
-_SHAPE_ERRORS = (AttributeError, LookupError, TypeError, ValueError)
+_SHAPE_ERRORS = (AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 
 def call(request: Callable[[], Any]) -> Json:

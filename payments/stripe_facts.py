@@ -25,7 +25,7 @@ from payments.base import (
     RefundFact,
     RefundState,
 )
-from payments.stripe_read import Json, Malformed, inner, moment, money, needed_text, ref, text, whole
+from payments.stripe_read import Json, Malformed, inner, moment, money, needed_text, objects, ref, text, whole
 
 FAILED_INTENTS = frozenset({"requires_payment_method", "canceled"})
 
@@ -174,8 +174,9 @@ def _intent_fact(intent: Json, state: PaymentState, amount: str, told_at: dateti
 
 def _charge_succeeded(charge: Json, told_at: datetime) -> Sequence[Fact]:
     made_at = moment(charge, "created")
+    authorised_only = charge.get("captured") is False  # nobody has the money yet; never so for our own checkouts
     fact = PaymentFact(
-        state=PaymentState.SUCCEEDED,
+        state=PaymentState.PROCESSING if authorised_only else PaymentState.SUCCEEDED,
         amount=money(charge, "amount_captured" if charge.get("amount_captured") else "amount"),
         occurred_at=made_at if _immediate(charge) else told_at,
         our_ref=text(inner(charge, "metadata"), "payment_id"),
@@ -203,7 +204,7 @@ def _refund_event(refund: Json, told_at: datetime) -> Sequence[Fact]:
 
 def _dispute_event(dispute: Json, told_at: datetime) -> Sequence[Fact]:
     payment_ref = ref(dispute, "payment_intent") or needed_text(dispute, "charge")
-    lines = [line for line in dispute.get("balance_transactions") or () if isinstance(line, Mapping)]
+    lines = objects(dispute, "balance_transactions")
     fact = DisputeFact(
         dispute_ref=needed_text(dispute, "id"),
         payment_ref=payment_ref,

@@ -66,6 +66,16 @@ def inner(obj: Json, key: str) -> Json:
     return value if isinstance(value, Mapping) else {}
 
 
+def objects(obj: Json, key: str) -> list[Json]:
+    """The objects listed under `key`; absent and null read as none."""
+    listed = obj.get(key)
+    if listed is None:
+        return []
+    if not isinstance(listed, list) or not all(isinstance(item, Mapping) for item in listed):
+        raise Malformed(key)
+    return listed
+
+
 def text(obj: Json, key: str) -> str | None:
     value = obj.get(key)
     return value if isinstance(value, str) and value else None

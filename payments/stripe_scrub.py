@@ -126,7 +126,9 @@ def _cut(obj: Json, shape: Shape) -> dict[str, Any]:
                 kept[key] = _storable(key, value["id"])
         elif isinstance(value, list):
             if inside is not None:
-                kept[key] = [_cut(item, inside) for item in value if isinstance(item, Mapping)]
+                kept[key] = [
+                    _cut(item, inside) if isinstance(item, Mapping) else _storable(key, item) for item in value
+                ]
         elif key in obj:
             kept[key] = _storable(key, value)
     return kept

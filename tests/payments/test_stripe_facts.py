@@ -141,6 +141,11 @@ def test_a_payment_of_another_integration_has_none_of_our_references(payment) ->
     assert (fact.our_ref, fact.payment_ref) == (None, "ch_3donation0001")
 
 
+def test_a_charge_that_is_only_authorised_has_not_succeeded(payment) -> None:
+    fact = payment("charge.succeeded", captured=False, amount_captured=0)
+    assert (fact.state, fact.amount) == (PaymentState.PROCESSING, BYN_25)
+
+
 # Settlement
 
 
