@@ -31,6 +31,6 @@ def rounded(value: Decimal) -> int:
 
 
 def shown(amount: int, currency: str) -> str:
-    """For people: `25.00 BYN`."""
+    """For people: `25.00 BYN`, with spaces that do not break."""
     digits = exponent(currency)
-    return f"{Decimal(amount).scaleb(-digits):,.{digits}f} {currency.upper()}".replace(",", "\u00a0")
+    return f"{Decimal(amount).scaleb(-digits):,.{digits}f} {currency.upper()}".replace(",", " ").replace(" ", "\u00a0")

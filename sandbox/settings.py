@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 API_VERSION = "2026-10-28.endive"
+DEFAULT_PORT = 8420
 DEFAULT_SECRET = "whsec_sandbox"  # noqa: S105  (a stand-in's secret guards nothing)
 
 # What an endpoint of a donation service subscribes to. Stripe sends only what was asked for;
