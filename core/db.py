@@ -145,8 +145,8 @@ def after_commit(follow: Callable[[], object]) -> None:
 def insert_if_absent(model: type[Base], **values: Any) -> bool:
     """INSERT … ON CONFLICT DO NOTHING; whether the row is new. Waits for a concurrent insert of the same key."""
     insert: Any = postgresql.insert if db.session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    result = db.session.execute(insert(model).values(**values).on_conflict_do_nothing())
-    return rows_changed(result) == 1
+    statement = insert(model).values(**values).on_conflict_do_nothing().returning(sa.literal(1))
+    return db.session.execute(statement).first() is not None
 
 
 def rows_changed(result: sa.Result[Any]) -> int:

@@ -5,7 +5,7 @@ import uuid
 from http import HTTPStatus
 from typing import Any
 
-from flask import Flask, Response, g, jsonify, render_template, request
+from flask import Flask, Response, current_app, g, jsonify, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
@@ -107,6 +107,11 @@ def install_error_handlers(app: Flask) -> None:
     app.register_error_handler(DomainError, _on_domain_error)
     app.register_error_handler(HTTPException, _on_http_exception)
     app.register_error_handler(Exception, _on_crash)
+
+
+def public_url(endpoint: str, **values: Any) -> str:
+    """An address as the outside world reaches it, whatever host a request named; also where there is no request."""
+    return str(current_app.config["PUBLIC_URL"]) + current_app.url_map.bind("localhost").build(endpoint, values)
 
 
 def client_address() -> str:

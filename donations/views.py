@@ -3,21 +3,16 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from flask import current_app, url_for
+from flask import current_app
 
 from core import throttle
-from core.http import client_address
+from core.http import client_address, public_url
 from donations import errors
 from donations.models import Donation
 from donations.services import Addresses
 from stickers.services import codes_of
 
 START_WINDOW = timedelta(minutes=10)
-
-
-def public_url(endpoint: str, **values: Any) -> str:
-    """An address as the outside world reaches it, whatever host the request named."""
-    return str(current_app.config["PUBLIC_URL"]) + url_for(endpoint, **values)
 
 
 def status_url(donation: Donation) -> str:

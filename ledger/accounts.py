@@ -58,9 +58,13 @@ def account_ids(refs: Iterable[AccountRef]) -> dict[str, int]:
     """Row ids by code, making the rows that are missing."""
     wanted = {ref.code: ref for ref in refs}
     query = sa.select(Account.code, Account.id).where(Account.code.in_(wanted))
-    found = dict(db.session.execute(query).tuples().all())
+    found = _ids(query)
     if missing := [wanted[code] for code in sorted(wanted.keys() - found.keys())]:
         for ref in missing:
             insert_if_absent(Account, code=ref.code, kind=ref.kind, currency=ref.currency, fund_id=ref.fund_id)
-        found = dict(db.session.execute(query).tuples().all())
+        found = _ids(query)
     return found
+
+
+def _ids(query: sa.Select[str, int]) -> dict[str, int]:
+    return {row.code: row.id for row in db.session.execute(query)}

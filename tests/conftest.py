@@ -1,0 +1,102 @@
+"""What all tests share: both databases, a sandbox provider, an application between them."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from app import create_app
+from core.clock import utcnow
+from core.db import db
+from ops.demo import seed_demo
+from sandbox.server import SandboxServer
+from tests import databases
+from tests.house import House
+
+SERVER_URL = "TEST_DATABASE_URL"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start PostgreSQL once, before workers; they find its address in their environment."""
+    if os.environ.get(SERVER_URL) or hasattr(config, "workerinput") or config.option.collectonly:
+        return
+    server, url = databases.start_postgresql()
+    config.stash[_server_key] = server
+    os.environ[SERVER_URL] = url
+
+
+_server_key = pytest.StashKey[Any]()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    server = config.stash.get(_server_key, None)
+    if server is not None:
+        server.cleanup()
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return "databases: SQLite (embedded) and PostgreSQL (a real server), each test that needs one runs on both"
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return databases.make_sqlite_template(tmp_path_factory.mktemp("template"))
+
+
+@pytest.fixture(scope="session")
+def postgresql_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A migrated database for this process of the test run."""
+    with databases.postgresql_database(os.environ[SERVER_URL]) as url:
+        databases.migrate(url, tmp_path_factory.mktemp("migrate"))
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """DATABASE_URL of an empty database with the present schema; the test runs once for each kind."""
+    if request.param == "sqlite":
+        template: Path = request.getfixturevalue("sqlite_template")
+        return databases.copy_sqlite(template, tmp_path / "test.sqlite3")
+    url: str = request.getfixturevalue("postgresql_url")
+    databases.empty_postgresql(url)
+    return url
+
+
+@pytest.fixture
+def sandbox() -> Iterator[SandboxServer]:
+    """The provider: real HTTP on loopback. Webhooks go out only when a test delivers them."""
+    with SandboxServer(webhook_url="http://127.0.0.1:9/webhooks/stripe", auto_deliver=False, txn_delay=0) as server:
+        yield server
+
+
+@pytest.fixture
+def settings(database_url: str, sandbox: SandboxServer, tmp_path: Path) -> dict[str, Any]:
+    return databases.settings(database_url, tmp_path, STRIPE_API_BASE=sandbox.url, PUBLIC_URL="http://give.test")
+
+
+@pytest.fixture
+def app(settings: dict[str, Any]) -> Iterator[Flask]:
+    """The application with the demonstration campaign. Its context is open during the test."""
+    application = create_app(settings)
+    with application.app_context():
+        seed_demo(utcnow())
+        db.session.remove()
+        yield application
+        db.session.remove()
+        for engine in db.engines.values():
+            engine.dispose()
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+@pytest.fixture
+def house(app: Flask, sandbox: SandboxServer) -> House:
+    """The service and its provider, and what donors and the provider do with it."""
+    return House(app, sandbox)
