@@ -77,12 +77,12 @@ class Console:
         raise ApiError(f"Nothing here: {BASE}{place}", status=404)
 
     def _post(self, place: str, request: Request) -> Response:
-        """Drills by JSON; from the page's own forms only, so that no other site can press the buttons."""
+        """Drills, as JSON or from the page's forms; no other site may press the buttons."""
         kind, _, name = place.partition("/")
         if kind != "drills":
             raise ApiError(f"Nothing here: {BASE}{place}", status=404)
+        _require_own_page(request)
         if request.content_type == _FORM:
-            _require_own_page(request)
             arguments = {key: value for key, value in request.form() if value != ""}
         else:
             arguments = _json_object(request)

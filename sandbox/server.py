@@ -68,30 +68,24 @@ class SandboxServer:
     # Running
 
     def start(self) -> "SandboxServer":
-        self._start_workers()
+        if self.settings.auto_deliver:
+            self._ticker.start()
+            self.dispatcher.start()
         self._thread = threading.Thread(target=self._serve, name="sandbox-http", daemon=True)
         self._thread.start()
         return self
 
-    def serve_forever(self) -> None:
-        """Serve in this thread until another one (or a signal handler's thread) calls `stop`."""
-        self._start_workers()
-        self._serve()
-
     def stop(self) -> None:
         """Stop promptly; undelivered webhooks stay in the file."""
-        self._http.stop()
-        if self._thread is not None:
+        if self._thread is None:
+            self._http.server_close()
+        else:
+            self._http.stop()
             self._thread.join()
-        if self.settings.auto_deliver:
-            self._ticker.stop()
-            self.dispatcher.stop()
+            if self.settings.auto_deliver:
+                self._ticker.stop()
+                self.dispatcher.stop()
         self.account.close()
-
-    def _start_workers(self) -> None:
-        if self.settings.auto_deliver:
-            self._ticker.start()
-            self.dispatcher.start()
 
     def _serve(self) -> None:
         self._http.serve_forever(poll_interval=_SHUTDOWN_POLL)
