@@ -104,6 +104,14 @@ def test_an_answer_that_is_no_list_is_no_answer_rather_than_an_empty_one(server,
         READS[read](adapter)
 
 
+@pytest.mark.parametrize("read", sorted(LISTS))
+@pytest.mark.parametrize("item", [None, 7, "cs_1", [], {}], ids=repr)
+def test_a_list_of_what_are_no_objects_is_no_answer_rather_than_a_short_one(server, adapter, read, item) -> None:
+    server.answer = 200, json.dumps({"object": "list", "data": [item], "has_more": False}).encode()
+    with pytest.raises(ProviderDown):
+        READS[read](adapter)
+
+
 @pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 409, 429, 500, 503])
 @pytest.mark.parametrize("body", BAD_ERRORS, ids=repr)
 def test_an_error_without_a_proper_error_object_is_down_or_refused(server, adapter, status, body) -> None:
@@ -130,7 +138,7 @@ def test_a_refusal_carries_the_code_of_the_error_and_nothing_else(server, adapte
         adapter.read_checkout("cs_1")
     assert refused.value.reason == reason
     assert "donor" not in repr(refused.value.args) + str(refused.value.__dict__)
-    assert refused.value.__suppress_context__
+    assert refused.value.__context__ is None, "the library's exception holds the whole answer"
 
 
 @pytest.mark.parametrize("status", [409, 429, 500, 502, 503])
