@@ -47,6 +47,8 @@ def create_app(settings: Mapping[str, Any] | None = None) -> Flask:
     Path(app.config["INSTANCE_DIR"]).mkdir(parents=True, exist_ok=True)
     if not app.testing:
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+        logging.getLogger("alembic").setLevel(logging.WARNING)
+        logging.getLogger("huey").setLevel(logging.WARNING)
     for room in (core.db, core.i18n, core.http, core.pages, payments.registry):
         room.init_app(app)
     Migrate(app, core.db.db, directory=str(Path(__file__).parent / "migrations"), render_as_batch=False)

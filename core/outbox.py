@@ -15,7 +15,7 @@ from core.models import OutboxMessage
 
 log = logging.getLogger(__name__)
 
-LEASE = timedelta(minutes=5)
+LEASE = timedelta(seconds=60)  # longer than an SMTP server may take
 MAX_ATTEMPTS = 12
 Renderer = Callable[[int], mail.Mail | None]
 

@@ -3,6 +3,7 @@
 import click
 from flask import Flask, current_app
 from flask.cli import AppGroup
+from flask_migrate import upgrade
 
 from core.clock import utcnow
 from core.jobs import run_worker
@@ -25,6 +26,15 @@ def worker(threads: int | None) -> None:
     run_worker(app, threads or app.config["WORKER_THREADS"])
 
 
+@click.command("setup")
+def setup() -> None:
+    """Bring the database to the present schema; outside production also make the demonstration campaign."""
+    upgrade()
+    if current_app.config["APP_ENV"] != "production":
+        seed_demo(utcnow())
+
+
 def init_app(app: Flask) -> None:
+    app.cli.add_command(setup)
     app.cli.add_command(demo)
     app.cli.add_command(worker)

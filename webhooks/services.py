@@ -28,7 +28,7 @@ from webhooks.models import InboxEvent
 
 log = logging.getLogger(__name__)
 
-LEASE = timedelta(seconds=60)
+LEASE = timedelta(seconds=15)  # applying takes milliseconds, reading before it at most a few seconds
 LONGEST_PAUSE = timedelta(hours=6)
 MAX_ATTEMPTS = 24  # about four days
 

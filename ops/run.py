@@ -1,0 +1,118 @@
+"""`make run`: prepares the database, then web server, worker and (without a Stripe key) the sandbox together.
+
+A program of its own that starts processes; it imports nothing of the service. Everything it decides comes from the
+environment variables that README names.
+"""
+
+import os
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from honcho.manager import Manager
+
+ROOT = Path(__file__).resolve().parent.parent
+HOST = "127.0.0.1"
+READY_SECONDS = 60
+WANTED_STOP = (130, 143)  # Ctrl-C and SIGTERM, as shells count them
+SANDBOX_SECRET = "whsec_sandbox"  # noqa: S105 - the sandbox's, refused in production
+
+
+def main() -> int:
+    environ = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    port = int(environ.setdefault("PORT", "8000"))
+    instance = Path(environ.setdefault("INSTANCE_DIR", "instance")).absolute()
+    environ["INSTANCE_DIR"] = str(instance)
+    instance.mkdir(parents=True, exist_ok=True)
+    if not _is_free(port):
+        sys.stderr.write(f"Port {port} is taken. Choose another one: PORT=8080 make run\n")
+        return 1
+    sandbox_port = None
+    if not environ.get("STRIPE_API_KEY"):
+        sandbox_port = _sandbox_port(instance, port)
+        environ["STRIPE_API_BASE"] = f"http://{HOST}:{sandbox_port}"
+    prepared = subprocess.run([*_flask(), "setup"], cwd=ROOT, env=environ, check=False)  # noqa: S603
+    if prepared.returncode:
+        return prepared.returncode
+    manager = Manager()
+    for name, command in _processes(port, sandbox_port, instance, environ).items():
+        manager.add_process(name, shlex.join(command), env=environ, cwd=str(ROOT))
+    threading.Thread(target=_tell_when_ready, args=(port, sandbox_port, instance), daemon=True).start()
+    manager.loop()
+    return 0 if manager.returncode in WANTED_STOP else int(manager.returncode or 0)
+
+
+def _flask() -> list[str]:
+    return [sys.executable, "-m", "flask", "--app", "wsgi"]
+
+
+def _processes(port: int, sandbox_port: int | None, instance: Path, environ: dict[str, str]) -> dict[str, list[str]]:
+    workers, threads = environ.get("WEB_WORKERS", "1"), environ.get("WEB_THREADS", "4")
+    web = [sys.executable, "-m", "granian", "--interface", "wsgi", "--host", environ.get("HOST", HOST)]
+    web += ["--port", str(port), "--workers", workers, "--blocking-threads", threads, "--no-ws"]
+    web += ["--respawn-failed-workers", "--log-level", "warning", "wsgi:app"]
+    processes = {"web": web, "worker": [*_flask(), "worker"]}
+    if sandbox_port:
+        sandbox = [sys.executable, "-m", "sandbox", "serve", "--port", str(sandbox_port)]
+        sandbox += ["--db", str(instance / "sandbox.sqlite3")]
+        sandbox += ["--webhook-url", f"http://{HOST}:{port}/webhooks/stripe"]
+        secret = environ.get("STRIPE_WEBHOOK_SECRETS", SANDBOX_SECRET).split(",")[0].strip()
+        processes["sandbox"] = [*sandbox, "--webhook-secret", secret]
+    return processes
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
+
+
+def _sandbox_port(instance: Path, port: int) -> int:
+    """The one of the last run if it is free, so that payment pages opened then still work; otherwise one above PORT."""
+    remembered = instance / "sandbox.port"
+    wishes = [int(remembered.read_text())] if remembered.exists() else []
+    if wish := os.environ.get("SANDBOX_PORT"):
+        wishes = [int(wish)]
+    chosen = next(each for each in [*wishes, *range(port + 1, 65535)] if _is_free(each))
+    remembered.write_text(str(chosen))
+    return chosen
+
+
+def _tell_when_ready(port: int, sandbox_port: int | None, instance: Path) -> None:
+    address = f"http://{HOST}:{port}"
+    deadline = time.monotonic() + READY_SECONDS
+    while not _answers(f"{address}/readyz"):
+        if time.monotonic() > deadline:
+            sys.stderr.write("The web server does not answer; see the lines above.\n")
+            os.kill(os.getpid(), signal.SIGTERM)
+            return
+        time.sleep(0.1)
+    lines = [f"  Donor page        {address}/", f"  API               {address}/api/docs"]
+    if sandbox_port:
+        lines.append(f"  Payment sandbox   http://{HOST}:{sandbox_port}/")
+    lines.append(f"  Files, e-mails    {instance}")
+    sys.stdout.write("\n".join(["", "Ready. Open:", *lines, "  Ctrl-C stops everything.", "", ""]))
+    sys.stdout.flush()
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - our own address
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+if __name__ == "__main__":
+    sys.exit(main())
