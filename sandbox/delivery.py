@@ -5,6 +5,7 @@ Stripe promises no order and may deliver twice; so does this. https://docs.strip
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -35,17 +36,20 @@ class Delivery:
     attempts: int
 
 
-def http_transport(timeout: float, connections: int) -> Transport:
+class HttpTransport:
     """POST over loopback with kept-alive connections; redirects are not followed, as Stripe does not."""
-    pool = urllib3.PoolManager(maxsize=connections, retries=False, timeout=timeout)
 
-    def post(url: str, body: bytes, headers: dict[str, str]) -> int:
+    def __init__(self, timeout: float, connections: int) -> None:
+        self._pool = urllib3.PoolManager(maxsize=connections, retries=False, timeout=timeout)
+
+    def __call__(self, url: str, body: bytes, headers: dict[str, str]) -> int:
         try:
-            return pool.request("POST", url, body=body, headers=headers, redirect=False).status
+            return self._pool.request("POST", url, body=body, headers=headers, redirect=False).status
         except urllib3.exceptions.HTTPError as error:
             raise DeliveryError(str(error)) from error
 
-    return post
+    def close(self) -> None:
+        self._pool.clear()
 
 
 def signed(account: Account, event: Json, secret: str) -> tuple[bytes, dict[str, str]]:
@@ -69,7 +73,8 @@ class Dispatcher:
     def __init__(self, account: Account, transport: Transport | None = None) -> None:
         settings = account.settings
         self._account = account
-        self.transport = transport or http_transport(settings.delivery_timeout, settings.workers)
+        self._http = HttpTransport(settings.delivery_timeout, settings.workers)
+        self.transport: Transport = transport or self._http
         self._ready: deque[Delivery] = deque()
         self._busy: set[int] = set()
         self._changed = threading.Condition()
@@ -86,12 +91,18 @@ class Dispatcher:
             thread.start()
 
     def stop(self, patience: float = 1.0) -> None:
-        """Take no more; what is being sent may be sent again after a restart, as after a crash."""
+        """Take no more, and wait `patience` seconds in all for what is under way.
+
+        What does not end in time is sent again after a restart, as after a crash.
+        """
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
+        deadline = time.monotonic() + patience
         for thread in self._threads:
-            thread.join(patience)
+            if thread.is_alive():
+                thread.join(max(0.0, deadline - time.monotonic()))
+        self._http.close()
 
     def wake(self) -> None:
         with self._changed:

@@ -143,7 +143,7 @@ class HostedPage:
             lang=language,
             texts=texts,
             session=session,
-            amount=shown(session["amount_total"], session["currency"]),
+            amount=_amount(session, language),
             products=[line["description"] for line in self._account.store.hidden(session["id"])["lines"]],
             notice=texts[notice] if notice else None,
         )
@@ -159,6 +159,11 @@ def perform(account: Account, session_id: str, outcome: str, email: str | None =
     if outcome == "decline":
         return checkout.decline(account, session_id)
     raise ValueError(f"no such outcome: {outcome}; one of pay, decline, delay")
+
+
+def _amount(session: Json, language: str) -> str:
+    amount = shown(session["amount_total"], session["currency"])
+    return amount.replace(".", ",") if language == "ru" else amount
 
 
 def _filled(url: str, session: Json) -> str:

@@ -63,8 +63,7 @@ def _list_events(account: Account, _: str, params: Json) -> Json:
         raise invalid("You may only specify one of these parameters: type, types.", "types")
     types = params.get("types", [params["type"]] if "type" in params else [])
     if types:
-        patterns = [name.replace("*", "%") for name in types]
-        query.add("(" + " OR ".join(["type LIKE ?"] * len(patterns)) + ")", *patterns)
+        query.add("(" + " OR ".join(["type GLOB ?"] * len(types)) + ")", *types)  # charge.* is Stripe's way too
     if "delivery_success" in params:
         undelivered = (
             "SELECT 1 FROM deliveries d WHERE d.event_id = events.id AND d.url NOT IN"

@@ -84,7 +84,7 @@ class SandboxServer:
             self._thread.join()
             if self.settings.auto_deliver:
                 self._ticker.stop()
-                self.dispatcher.stop()
+        self.dispatcher.stop()
         self.account.close()
 
     def _serve(self) -> None:

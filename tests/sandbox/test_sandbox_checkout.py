@@ -152,7 +152,7 @@ def test_page_is_one_form_in_the_donors_language_with_a_strict_policy(server, cl
     assert page.text.count("<form") == 1
     assert re.findall(r'name="outcome" value="(\w+)"', page.text) == ["pay", "decline", "delay", "cancel"]
     assert "action=" not in page.text
-    assert all(word in page.text for word in ("25.00\u00a0BYN", "Bullying-free internet", "donor@example.org"))
+    assert all(word in page.text for word in ("25,00\u00a0BYN", "Bullying-free internet", "donor@example.org"))
     assert 'lang="ru"' in page.text
     policy = page.headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy

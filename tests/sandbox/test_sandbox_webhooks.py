@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -147,6 +148,25 @@ def test_a_crashing_transport_does_not_stop_the_workers(make_server, caplog):
     assert len(calls) == 5
     assert "unforeseen" in caplog.text
     close(client)
+
+
+def test_a_hanging_endpoint_does_not_hold_up_the_stop(make_server):
+    entered, leave = threading.Event(), threading.Event()
+
+    def hanging(url: str, body: bytes, headers: dict[str, str]) -> int:
+        entered.set()
+        leave.wait(30)
+        return 200
+
+    server = SandboxServer(webhook_url=HOOK, transport=hanging).start()
+    client = client_of(server)
+    paid(server, client)
+    close(client)
+    assert entered.wait(5)
+    start = time.monotonic()
+    server.stop()
+    assert time.monotonic() - start < 2
+    leave.set()
 
 
 def test_undelivered_webhooks_survive_a_restart(tmp_path, make_server, inbox):
