@@ -122,24 +122,34 @@ def unit_of_work() -> Iterator[scoped_session[Session]]:
         session.flush()
         for finish in session.info["at_end"]:
             finish()
+        after = session.info["after_commit"]
         session.commit()
     except BaseException:
         session.rollback()
         raise
     finally:
         _writing.reset(mark)
-    for follow in session.info.pop("after_commit"):
+        session.info.pop("at_end", None)
+        session.info.pop("after_commit", None)
+    for follow in after:
         follow()
 
 
 def at_end(finish: Callable[[], None]) -> None:
     """Run `finish` as the last statements of the current unit of work: for rows that everybody waits for."""
-    db.session.info["at_end"].append(finish)
+    _of_unit("at_end").append(finish)
 
 
 def after_commit(follow: Callable[[], object]) -> None:
     """Run `follow` once the current unit of work is committed: the place to enqueue jobs."""
-    db.session.info["after_commit"].append(follow)
+    _of_unit("after_commit").append(follow)
+
+
+def _of_unit(name: str) -> list[Callable[[], object]]:
+    waiting: list[Callable[[], object]] | None = db.session.info.get(name)
+    if waiting is None:
+        raise RuntimeError("this belongs into a unit of work, and none is open")
+    return waiting
 
 
 def insert_if_absent(model: type[Base], **values: Any) -> bool:

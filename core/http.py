@@ -5,7 +5,7 @@ import uuid
 from http import HTTPStatus
 from typing import Any
 
-from flask import Flask, Response, current_app, g, jsonify, render_template, request
+from flask import Flask, Response, abort, current_app, g, jsonify, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
@@ -157,7 +157,6 @@ def allow_form_targets(app: Flask, origins: list[str]) -> None:
 
 
 def init_app(app: Flask) -> None:
-    csrf.init_app(app)
     if proxies := app.config["TRUSTED_PROXIES"]:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies)  # type: ignore[method-assign]
 
@@ -165,6 +164,10 @@ def init_app(app: Flask) -> None:
     def prepare() -> None:
         g.request_id = uuid.uuid4().hex[:12]
         g.form_targets = app.extensions.get("form_targets", [])
+        if "\0" in request.path:  # no address of ours, and PostgreSQL cannot even look for it
+            abort(HTTPStatus.NOT_FOUND)
 
+    # After `prepare`: its refusals are answers that need headers too.
+    csrf.init_app(app)
     app.after_request(_set_headers)
     install_error_handlers(app)

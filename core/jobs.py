@@ -29,8 +29,14 @@ class Job:
     function: Callable[..., None]
 
     def enqueue(self, *args: Any) -> None:
-        """Ask a worker to run it soon. Arguments are plain values: ids, not rows."""
-        current_app.extensions["jobs"].tasks[self.name](*args)
+        """Ask a worker to run it soon. Arguments are plain values: ids, not rows.
+
+        Never raises: what must be done is a row already, and a sweep finds it when the queue cannot be reached.
+        """
+        try:
+            current_app.extensions["jobs"].tasks[self.name](*args)
+        except Exception:
+            log.exception("job %s was not queued; a sweep will find its row", self.name)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import os
 import smtplib
+import ssl
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -71,13 +72,24 @@ def send(mail: Mail, *, message_id: str, name: str) -> None:
 
 def _send_smtp(message: EmailMessage, host: str) -> None:
     config = current_app.config
-    connect = smtplib.SMTP_SSL if config["MAIL_TLS"] == "implicit" else smtplib.SMTP
-    with connect(host, config["MAIL_PORT"], timeout=SMTP_TIMEOUT_SECONDS) as smtp:
-        if config["MAIL_TLS"] == "starttls":
-            smtp.starttls()
+    with _connect(host, config["MAIL_PORT"], config["MAIL_TLS"]) as smtp:
         if config["MAIL_USER"]:
             smtp.login(config["MAIL_USER"], config["MAIL_PASSWORD"])
         smtp.send_message(message)
+
+
+def _connect(host: str, port: int, tls: str) -> smtplib.SMTP:
+    # smtplib's own default context takes any certificate, and anybody could read our mail and password.
+    if tls == "implicit":
+        return smtplib.SMTP_SSL(host, port, timeout=SMTP_TIMEOUT_SECONDS, context=ssl.create_default_context())
+    smtp = smtplib.SMTP(host, port, timeout=SMTP_TIMEOUT_SECONDS)
+    if tls == "starttls":
+        try:
+            smtp.starttls(context=ssl.create_default_context())
+        except BaseException:
+            smtp.close()
+            raise
+    return smtp
 
 
 def _write_file(message: EmailMessage, path: Path) -> None:

@@ -3,11 +3,20 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
+from fractions import Fraction
 from typing import Self
 
-# ISO 4217 minor units of the currencies we book. How a *provider* counts units is the adapter's business.
-EXPONENTS = {"BYN": 2, "EUR": 2, "USD": 2, "RUB": 2, "PLN": 2, "JPY": 0, "ISK": 0, "KWD": 3}
+from babel.numbers import list_currencies
+
+# Minor units by ISO 4217: two, with these exceptions. How a *provider* counts units is the adapter's business.
+_NO_DECIMALS = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split()
+_THREE_DECIMALS = "BHD IQD JOD KWD LYD OMR TND".split()
+EXPONENTS = {
+    **dict.fromkeys(list_currencies(), 2),
+    **dict.fromkeys(_NO_DECIMALS, 0),
+    **dict.fromkeys(_THREE_DECIMALS, 3),
+}
 
 MAX_MINOR = 2**53 - 1  # what every JSON reader still holds exactly
 
@@ -98,9 +107,9 @@ class Money:
         The denominator is in this amount's currency: a fee of 46 EUR cents in a transaction of 735 EUR cents
         for 2500 kopecks is `fee.at_ratio(Money(2500, "BYN"), Money(735, "EUR"))` = 156 kopecks.
         """
-        base = self._same(denominator)
-        exact = Decimal(self.minor) * Decimal(numerator.minor) / Decimal(base)
-        return Money(int(exact.to_integral_value(ROUND_HALF_EVEN)), numerator.currency)
+        # A fraction is exact at any size; Decimal would round to its context's digits before we do.
+        exact = Fraction(self.minor * numerator.minor, self._same(denominator))
+        return Money(round(exact), numerator.currency)
 
 
 def parse_amount(text: str, currency: str) -> Money:

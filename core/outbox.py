@@ -67,8 +67,9 @@ def _claim(message_id: int, now: datetime) -> bool:
 
 
 def _finish(message_id: int, **values: object) -> None:
+    mine = sa.and_(OutboxMessage.id == message_id, OutboxMessage.done_at.is_(None))
     with unit_of_work() as session:
-        session.execute(sa.update(OutboxMessage).where(OutboxMessage.id == message_id).values(**values))
+        session.execute(sa.update(OutboxMessage).where(mine).values(**values))
 
 
 def deliver(message_id: int, now: datetime) -> bool:
@@ -86,9 +87,10 @@ def deliver(message_id: int, now: datetime) -> bool:
             _finish(message_id, done_at=now, outcome="dropped")
             return False
         mail.send(letter, message_id=message.message_id, name=f"{message.template}-{message.id}")
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - it is kept on the row
         db.session.rollback()
-        log.exception("outbox message %s failed", message_id)
+        # Its type only: what mail servers and databases say can hold addresses of people.
+        log.error("outbox message %s (%s) failed: %s", message_id, message.template, type(error).__name__)
         dead = message.attempts >= MAX_ATTEMPTS
         _finish(
             message_id,

@@ -4,10 +4,10 @@ import secrets
 from typing import Any
 
 from flask import Flask, request
-from flask_smorest import Blueprint
 
 from core.clock import utcnow
 from core.http import csrf
+from core.schemas import Blueprint
 from donations import queries, schemas, views
 from donations.services import Gift, ensure_checkout, start_donation
 
@@ -36,7 +36,7 @@ def create_donation(body: dict[str, Any]) -> dict[str, Any]:
     views.require_patience(now)
     donor = body.pop("donor") or {}
     gift = Gift(channel="api", amount_minor=body.pop("amount"), **body, **donor)
-    donation = start_donation(gift, request.headers.get("Idempotency-Key") or secrets.token_hex(16), now)
+    donation = start_donation(gift, request.headers.get("Idempotency-Key", secrets.token_hex(16)), now)
     ensure_checkout(donation, views.addresses(), now)
     return views.represent(donation)
 

@@ -5,12 +5,12 @@ from typing import ClassVar
 
 from marshmallow import Schema, fields, pre_load
 
-from core.schemas import StrictSchema
+from core.schemas import StrictPart, StrictSchema
 
 AMOUNT_LIMIT = 2**53 - 1
 
 
-class DonorIn(StrictSchema):
+class DonorIn(StrictPart):
     name = fields.String(allow_none=True)
     email = fields.String(allow_none=True)
     anonymous = fields.Boolean(load_default=False, truthy={True}, falsy={False})
