@@ -1,17 +1,23 @@
 """Settings from the environment. A bad or missing one stops the start with a message that says what to do."""
 
 import os
+import re
 from collections.abc import Mapping
+from email.utils import parseaddr
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
 
 DEVELOPMENT_SECRET = "development-only-secret"  # noqa: S105 - refused in production
 SANDBOX_KEY = "sk_test_sandbox"
 SANDBOX_WEBHOOK_SECRET = "whsec_sandbox"  # noqa: S105 - refused in production
 ENVIRONMENTS = ("development", "test", "production")
 TLS_MODES = ("none", "starttls", "implicit")
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
+DATABASES = ("sqlite", "postgresql+psycopg")
 
 
 class ConfigError(Exception):
@@ -30,7 +36,7 @@ class _Reader:
 
     def number(self, name: str, default: int, low: int, high: int) -> int:
         raw = self.text(name, str(default))
-        if raw.isascii() and raw.isdigit() and low <= int(raw) <= high:
+        if raw.isascii() and raw.isdigit() and len(raw) < 10 and low <= int(raw) <= high:
             return int(raw)
         self.faults.append(f"{name}={raw!r}: a whole number from {low} to {high} is needed")
         return default
@@ -44,10 +50,38 @@ class _Reader:
 
     def url(self, name: str, default: str) -> str:
         raw = self.text(name, default).rstrip("/")
-        parts = urlsplit(raw)
-        if raw and (parts.scheme not in ("http", "https") or not parts.netloc):
+        if raw and not _is_web_address(raw):
             self.faults.append(f"{name}={raw!r}: an address such as https://give.example.by is needed")
+            return default
         return raw
+
+    def sender(self, name: str, default: str) -> str:
+        raw = self.text(name, default)
+        if not raw.isprintable() or not re.fullmatch(r"[^@\s]+@[^@\s]+", parseaddr(raw)[1]):
+            self.faults.append(f"{name}={raw!r}: an e-mail address such as Campaign <give@example.by> is needed")
+            return default
+        return raw
+
+    def database(self, name: str, instance: Path) -> str:
+        url = database_url(self.text(name), instance)
+        try:
+            known = make_url(url).drivername in DATABASES
+        except (ArgumentError, ValueError):
+            known = False
+        if not known:  # not shown: it may hold a password
+            self.faults.append(f"{name}: postgresql://user@host/name or sqlite:////path is needed")
+        return url
+
+
+def _is_web_address(raw: str) -> bool:
+    try:
+        parts = urlsplit(raw)
+        good_port = parts.port is None or parts.port > 0
+    except ValueError:  # brackets or port that are none
+        return False
+    plain = raw.isascii() and raw.isprintable() and " " not in raw
+    extras = parts.query or parts.fragment or parts.username or parts.password
+    return plain and good_port and parts.scheme in ("http", "https") and bool(parts.hostname) and not extras
 
 
 def database_url(raw: str, instance: Path) -> str:
@@ -61,11 +95,18 @@ def database_url(raw: str, instance: Path) -> str:
 
 
 def engine_options(url: str) -> dict[str, Any]:
+    # Values of statements may be names and addresses of people: they stay out of error messages, and so out of logs.
     if url.startswith("sqlite"):
-        return {}
+        return {"hide_parameters": True}
     # No transaction of ours lasts; one that does is a fault and must not hold others up for long.
     options = "-c lock_timeout=15s -c statement_timeout=30s -c idle_in_transaction_session_timeout=30s"
-    return {"pool_pre_ping": True, "pool_size": 8, "max_overflow": 16, "connect_args": {"options": options}}
+    return {
+        "hide_parameters": True,
+        "pool_pre_ping": True,
+        "pool_size": 8,
+        "max_overflow": 16,
+        "connect_args": {"options": options, "connect_timeout": 10},
+    }
 
 
 def load(environ: Mapping[str, str] | None = None) -> dict[str, Any]:
@@ -73,7 +114,7 @@ def load(environ: Mapping[str, str] | None = None) -> dict[str, Any]:
     read = _Reader(os.environ if environ is None else environ)
     env = read.choice("APP_ENV", "development", ENVIRONMENTS)
     instance = Path(read.text("INSTANCE_DIR", "instance")).absolute()
-    database = database_url(read.text("DATABASE_URL"), instance)
+    database = read.database("DATABASE_URL", instance)
     settings: dict[str, Any] = {
         "APP_ENV": env,
         "TESTING": env == "test",
@@ -91,7 +132,7 @@ def load(environ: Mapping[str, str] | None = None) -> dict[str, Any]:
         "MAIL_TLS": read.choice("MAIL_TLS", "none", TLS_MODES),
         "MAIL_USER": read.text("MAIL_USER"),
         "MAIL_PASSWORD": read.text("MAIL_PASSWORD"),
-        "MAIL_FROM": read.text("MAIL_FROM", "#BullyingFreeInternet <no-reply@localhost>"),
+        "MAIL_FROM": read.sender("MAIL_FROM", "#BullyingFreeInternet <no-reply@localhost>"),
         # Card testers start payments by the thousand; a class of pupils behind one address does not.
         "STARTS_PER_ADDRESS": read.number("STARTS_PER_ADDRESS", 60 if env == "production" else 0, 0, 100_000),
         "WORKER_THREADS": read.number("WORKER_THREADS", 2, 1, 64),
@@ -114,6 +155,13 @@ def _secrets(raw: str) -> list[str]:
     return [secret.strip() for secret in raw.split(",") if secret.strip()]
 
 
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host.rstrip(".").lower() == "localhost"
+
+
 def _production_faults(settings: Mapping[str, Any]) -> list[str]:
     faults = []
     if settings["SECRET_KEY"] == DEVELOPMENT_SECRET or len(settings["SECRET_KEY"]) < 32:
@@ -125,8 +173,10 @@ def _production_faults(settings: Mapping[str, Any]) -> list[str]:
     if not settings["STRIPE_WEBHOOK_SECRETS"] or SANDBOX_WEBHOOK_SECRET in settings["STRIPE_WEBHOOK_SECRETS"]:
         faults.append("STRIPE_WEBHOOK_SECRETS: set the secrets of the webhook endpoint")
     base = settings["STRIPE_API_BASE"]
-    if base and (urlsplit(base).hostname or "") in LOOPBACK:
+    if base and (not base.startswith("https://") or _is_loopback(urlsplit(base).hostname or "")):
         faults.append("STRIPE_API_BASE: the sandbox is not for production")
-    if settings["MAIL_FROM"].endswith("@localhost>"):
+    if parseaddr(settings["MAIL_FROM"])[1].endswith("@localhost"):
         faults.append("MAIL_FROM: set the address that receipts come from")
+    if settings["MAIL_USER"] and settings["MAIL_TLS"] == "none" and not _is_loopback(settings["MAIL_HOST"]):
+        faults.append("MAIL_TLS: a password does not travel in the open; set starttls or implicit")
     return faults

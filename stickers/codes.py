@@ -25,7 +25,9 @@ _LOOK_ALIKES = {"O": "0", "D": "0", "Q": "0", "I": "1", "L": "1", "Z": "2", "S":
 _CYRILLIC = dict(zip("АВСЕНКМОРТХІЈЅУЗ", "ABCEHKMOPTXIJSY3", strict=True))
 _READ = str.maketrans({**_CYRILLIC, **{cyr: _LOOK_ALIKES.get(lat, lat) for cyr, lat in _CYRILLIC.items()}})
 _READ_LATIN = str.maketrans(_LOOK_ALIKES)
-_SEPARATORS = ["Zs", "Pd", "Cf", "Cc", "Po", "Pc"]  # white space, dashes, invisible characters, dots and slashes
+# White space, dashes, invisible characters, dots and slashes; marks on letters, which no code has.
+_SEPARATORS = {"Zs", "Zl", "Zp", "Pd", "Cf", "Cc", "Po", "Pc", "Mn", "Me"}
+_SEPARATING = set("\u2212\u2796\u02d7\u2500\u2501\u2043\u30fc~\u1160\u115f")  # taken for a dash, or not seen at all
 
 
 class MistypedCode(DomainError):
@@ -47,10 +49,14 @@ def show(code: str) -> str:
     return "-".join(code[start:end] for start, end in itertools.pairwise(cuts))
 
 
+def _separates(char: str) -> bool:
+    return char in _SEPARATING or unicodedata.category(char) in _SEPARATORS
+
+
 def read(typed: str) -> str:
     """The stored form of what a person typed or a scanner read. Raises `MistypedCode`."""
     folded = unicodedata.normalize("NFKC", typed[:200]).upper()
-    bare = "".join(char for char in folded if unicodedata.category(char) not in _SEPARATORS)
+    bare = "".join(char for char in folded if not _separates(char))
     code = bare.translate(_READ).translate(_READ_LATIN)
     if len(code) != LENGTH or not set(code) <= set(ALPHABET):
         raise MistypedCode(field="code")

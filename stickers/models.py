@@ -26,7 +26,10 @@ class StickerPack(Base):
 
 
 class StickerRule(Base):
-    """A donation to the campaign of at least `from_minor` earns `quantity` codes for the pack."""
+    """A donation to the campaign of at least `from_minor` earns `quantity` codes for the pack.
+
+    Of several rules for one pack the highest that is reached counts: one pack from 10 BYN, two from 30.
+    """
 
     __tablename__ = "sticker_rules"
     __table_args__ = (

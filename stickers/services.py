@@ -25,8 +25,9 @@ def issue_codes(donation_id: int, campaign_id: int, amount_minor: int, now: date
     """
     if codes_of(donation_id):
         return
-    earned = [rule for rule in rules_of(campaign_id) if amount_minor >= rule.from_minor]
-    packs = [rule.pack_id for rule in earned for _ in range(rule.quantity)]
+    # Smallest amount first: for each pack the highest rule that is reached is the one that stays.
+    earned = {rule.pack_id: rule.quantity for rule in rules_of(campaign_id) if amount_minor >= rule.from_minor}
+    packs = [pack_id for pack_id, quantity in earned.items() for _ in range(quantity)]
     db.session.add_all(
         RedemptionCode(
             donation_id=donation_id, ordinal=ordinal, pack_id=pack_id, code=codes.draw(), status="issued", issued_at=now
