@@ -10,8 +10,8 @@ from typing import Self
 from babel.numbers import list_currencies
 
 # Minor units by ISO 4217: two, with these exceptions. How a *provider* counts units is the adapter's business.
-_NO_DECIMALS = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split()
-_THREE_DECIMALS = "BHD IQD JOD KWD LYD OMR TND".split()
+_NO_DECIMALS = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split()  # noqa: SIM905 - words
+_THREE_DECIMALS = "BHD IQD JOD KWD LYD OMR TND".split()  # noqa: SIM905 - words
 EXPONENTS = {
     **dict.fromkeys(list_currencies(), 2),
     **dict.fromkeys(_NO_DECIMALS, 0),

@@ -37,6 +37,8 @@ class Line:
     credit: int
 
     def __post_init__(self) -> None:
+        if type(self.debit) is not int or type(self.credit) is not int:
+            raise TypeError("amounts are whole minor units")
         if min(self.debit, self.credit) < 0 or (self.debit > 0) == (self.credit > 0):
             raise UnbalancedEntry("a posting is one debit or one credit, more than zero")
 
@@ -137,10 +139,11 @@ def reverse_entry(original: Source, kind: str, *, occurred_at: datetime, recorde
     entry_id = find_entry(original)
     if entry_id is None:
         return False
-    query = sa.select(Posting).where(Posting.entry_id == entry_id).order_by(Posting.id)
     source = Source(original.type, original.id, kind)
-    if find_entry(source) is not None:
+    reversed_before = sa.select(JournalEntry.id).where(JournalEntry.reverses_id == entry_id)
+    if find_entry(source) is not None or db.session.scalar(reversed_before) is not None:
         return False
+    query = sa.select(Posting).where(Posting.entry_id == entry_id).order_by(Posting.id)
     new_id = new_entry_id()
     postings = [
         {
@@ -181,8 +184,8 @@ def open_exception(
         kind=kind,
         source_type=source_type,
         source_id=source_id,
-        amount_minor=amount.minor if amount else None,
-        currency=amount.currency if amount else None,
+        amount_minor=None if amount is None else amount.minor,
+        currency=None if amount is None else amount.currency,
         donation_id=donation_id,
         details=details or {},
         opened_at=now,
