@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 from zoneinfo import ZoneInfo
 
 from flask import Blueprint, Flask, current_app, render_template, request
-from flask_babel import format_date, format_time
+from flask_babel import format_date, format_decimal, format_time
 from flask_bootstrap import Bootstrap5
 
 from core import openapi
@@ -61,6 +61,6 @@ def init_app(app: Flask) -> None:
     Bootstrap5(app)
     app.register_blueprint(blueprint)
     _version_static_files(app)
-    filters: Mapping[str, Any] = {"day": format_day, "moment": format_moment}
+    filters: Mapping[str, Any] = {"day": format_day, "moment": format_moment, "number": format_decimal}
     app.jinja_env.filters.update(filters)
     app.jinja_env.globals["language_href"] = language_href

@@ -10,9 +10,11 @@ from core.money import BadAmount, Money, parse_amount
 from donations import errors
 from donations.models import Campaign
 
+PRESELECTED = 1  # index of the suggested amount that is chosen at first
+
 
 class DonationForm(FlaskForm):
-    """`choice` is a suggested amount in minor units or `own`; then `amount` is what the donor typed."""
+    """`choice` is a suggested amount in minor units; what is typed as `amount` counts instead of it."""
 
     key = HiddenField(default=lambda: secrets.token_urlsafe(16))
     placement = HiddenField()
@@ -22,12 +24,24 @@ class DonationForm(FlaskForm):
     email = StringField(_l("E-mail for the receipt"))
     anonymous = BooleanField(_l("Do not show my name anywhere"))
 
+    def chosen(self, campaign: Campaign) -> int | None:
+        """The suggested amount to show as chosen; None when the donor typed one."""
+        if (self.amount.data or "").strip():
+            return None
+        suggested, asked = campaign.suggested_minor, self._choice()
+        if asked in suggested:
+            return asked
+        return suggested[min(PRESELECTED, len(suggested) - 1)] if suggested else None
+
+    def _choice(self) -> int | None:
+        text = (self.choice.data or "").strip()
+        return int(text) if text.isascii() and text.isdigit() and len(text) < 12 else None
+
     def money(self, campaign: Campaign) -> Money:
         """What the donor wants to give. Raises `AmountInvalid`."""
-        choice = (self.choice.data or "").strip()
-        typed = (self.amount.data or "").strip()
-        if not typed and choice.isascii() and choice.isdigit() and len(choice) < 12:
-            return Money(int(choice), campaign.currency)
+        typed, choice = (self.amount.data or "").strip(), self._choice()
+        if not typed and choice is not None:
+            return Money(choice, campaign.currency)
         try:
             return parse_amount(typed, campaign.currency)
         except BadAmount:

@@ -2,18 +2,25 @@
 
 from datetime import datetime
 
-from flask import Blueprint, Flask, redirect, render_template, request, url_for
+from flask import Blueprint, Flask, current_app, redirect, render_template, request, send_file, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from flask_babel import ngettext
 
 from core.clock import utcnow
 from core.db import db
 from core.errors import DomainError
-from core.i18n import current_locale
+from core.i18n import Localized, current_locale
+from core.money import EXPONENTS
+from core.qr import svg
 from donations import queries, views
 from donations.forms import DonationForm
 from donations.models import Campaign, Donation
 from donations.services import Gift, ask_provider, ensure_checkout, pay_again, require_open, start_donation
+from donations.standing import decline_reason, never_opened, next_look, standing_of
 from payments.base import ProviderDown, ProviderRefused
+from stickers.models import StickerRule
+from stickers.pages import download_of
 from stickers.services import codes_of, rules_of
 
 blueprint = Blueprint(
@@ -67,22 +74,39 @@ def _start(found: Campaign, form: DonationForm, now: datetime) -> Donation:
 
 
 def _campaign_page(found: Campaign, form: DonationForm, refusal: DomainError | None = None) -> str:
-    now = utcnow()
-    closed = None
-    try:
-        require_open(found, now)
-    except DomainError as reason:
-        closed = reason
+    now, rules = utcnow(), rules_of(found.id)
     return render_template(
         "donations/campaign.html",
         campaign=found,
         form=form,
         refusal=refusal,
-        closed=closed,
+        closed=_closed(found, now),
         totals=queries.campaign_totals(found, now),
-        rules=rules_of(found.id),
-        title=str(found.title),
+        uses=[{name: Localized(texts) for name, texts in use.items()} for use in found.uses],
+        rules=rules,
+        earn_sentences=_earn_sentences(rules),
+        decimals=EXPONENTS[found.currency],
+        origin=current_app.config["PUBLIC_URL"],
+        address=views.public_url("donations.campaign", slug=found.slug),
     )
+
+
+def _closed(found: Campaign, now: datetime) -> DomainError | None:
+    try:
+        require_open(found, now)
+    except DomainError as reason:
+        return reason
+    return None
+
+
+def _earn_sentences(rules: list[StickerRule]) -> list[str]:
+    """What the form's hint says when an amount earns no, one, two … packs."""
+    most = sum(rule.quantity for rule in rules)
+    some = [
+        ngettext("You get %(num)s sticker pack:", "You get %(num)s sticker packs:", count)
+        for count in range(1, most + 1)
+    ]
+    return [_("Sticker packs as a thank-you:"), *some]
 
 
 @blueprint.get("/d/<token>")
@@ -90,15 +114,26 @@ def status(token: str) -> ResponseReturnValue:
     donation = queries.donation_by_token(token)
     if donation.status in ("pending", "processing"):
         donation = _heal(donation)
+    return _status_page(donation)
+
+
+def _status_page(donation: Donation, refusal: DomainError | None = None) -> str:
+    standing = standing_of(donation, came_back=bool(request.args.get("back")))
+    looks = request.args.get("n", 0, type=int)
     return render_template(
         "donations/status.html",
         donation=donation,
         campaign=donation.campaign,
-        payment=donation.payments[-1],
+        standing=standing,
         codes=codes_of(donation.id),
+        qr=svg,
         checkout_url=views.checkout_url(donation),
-        came_back=bool(request.args.get("back")),
-        refusal=None,
+        reason=decline_reason(donation.payments[-1]),
+        failed_tries=[each for each in donation.payments if each.state == "failed" and not never_opened(each)],
+        pause=next_look(standing, looks),
+        looks=looks,
+        closed=_closed(donation.campaign, utcnow()),
+        refusal=refusal,
     )
 
 
@@ -114,14 +149,21 @@ def _heal(donation: Donation) -> Donation:
 
 @blueprint.post("/d/<token>/pay")
 def pay(token: str) -> ResponseReturnValue:
-    donation = queries.donation_by_token(token)
-    now = utcnow()
-    views.require_patience(now)
+    donation, now = queries.donation_by_token(token), utcnow()
     try:
+        views.require_patience(now)
         url = pay_again(donation.id, views.addresses(), now)
     except (ProviderDown, ProviderRefused):
-        url = None
+        url = None  # the status page says that no page could be opened
+    except DomainError as refusal:
+        return _status_page(queries.donation_by_token(token), refusal), refusal.status
     return redirect(url or url_for(".status", token=token), code=303)
+
+
+@blueprint.get("/d/<token>/packs/<code>")
+def pack(token: str, code: str) -> ResponseReturnValue:
+    """The file of a digital pack, for whoever has the donation's address and the pack's code."""
+    return send_file(download_of(queries.donation_by_token(token).id, code), as_attachment=True, max_age=0)
 
 
 def init_app(app: Flask) -> None:

@@ -22,7 +22,7 @@ class StickerPack(Base):
     description: Mapped[Localized] = mapped_column(LocalizedText)
     kind: Mapped[str] = mapped_column(sa.String(10), default="physical")
     picture: Mapped[str] = mapped_column(sa.String(120))  # file below stickers/static/packs
-    download: Mapped[str | None] = mapped_column(sa.String(120))  # likewise, what a digital pack gives
+    download: Mapped[str | None] = mapped_column(sa.String(120))  # below stickers/downloads, of a digital pack
 
 
 class StickerRule(Base):
