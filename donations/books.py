@@ -7,8 +7,16 @@ from donations.models import Dispute, Donation, Payment, Refund
 from ledger import accounts
 from ledger.accounts import AccountRef
 from ledger.models import Fund
-from ledger.services import Source, find_entry, open_exception, post_entry, reverse_entry, transfer
-from payments.base import PaymentFact, RefundFact, RefundState
+from ledger.services import (
+    Source,
+    close_exception,
+    find_entry,
+    open_exception,
+    post_entry,
+    reverse_entry,
+    transfer,
+)
+from payments.base import DisputeFact, PaymentFact, RefundFact, RefundState
 
 ACTIVE_REFUNDS = ("pending", "requires_action", "succeeded")
 ENDED_REFUNDS = ("failed", "canceled")
@@ -60,7 +68,7 @@ def _post_refund(refund: Refund, fund: Fund, donation_id: int, now: datetime) ->
             donation_id=donation_id,
         )
     elif refund.state in ENDED_REFUNDS:
-        reverse_entry(source, "refund_failed", occurred_at=now, recorded_at=now)
+        reverse_entry(source, "refund_failed", occurred_at=refund.ended_at or now, recorded_at=now)
 
 
 def _post_movements(dispute: Dispute, fund: Fund, donation_id: int, now: datetime) -> None:
@@ -86,6 +94,9 @@ def _post_movements(dispute: Dispute, fund: Fund, donation_id: int, now: datetim
         )
 
 
+# Suspense: money that the provider moved and that belongs to no fund we know.
+
+
 def post_stray_payment(provider: str, fact: PaymentFact, now: datetime, *, donation_id: int | None = None) -> None:
     """Money that the provider took and we cannot place: into suspense, once for each of its payments, and shown."""
     reference = fact.payment_ref or fact.checkout_ref
@@ -93,7 +104,7 @@ def post_stray_payment(provider: str, fact: PaymentFact, now: datetime, *, donat
         return
     currency = fact.amount.currency
     _post(
-        Source("stray_payment", f"{provider}:{reference}"[-80:], "gift"),
+        _stray("payment", provider, reference),
         accounts.stray_receivable(provider, currency),
         accounts.suspense(currency),
         fact.amount,
@@ -105,22 +116,59 @@ def post_stray_payment(provider: str, fact: PaymentFact, now: datetime, *, donat
         open_exception("unknown_payment", "payment", reference, now=now, amount=fact.amount)
 
 
+def place_stray_payment(provider: str, fact: PaymentFact, now: datetime) -> None:
+    """Its payment is known by now: what stood in suspense until then is taken out of it."""
+    for reference in filter(None, (fact.payment_ref, fact.checkout_ref)):
+        source = _stray("payment", provider, reference)
+        if reverse_entry(source, "placed", occurred_at=fact.occurred_at, recorded_at=now):
+            close_exception("unknown_payment", "payment", reference, now=now)
+
+
 def post_stray_refund(provider: str, fact: RefundFact, now: datetime) -> bool:
     """A refund of money that stands in suspense; False when there is no such money."""
-    if find_entry(Source("stray_payment", f"{provider}:{fact.payment_ref}"[-80:], "gift")) is None:
+    if not _stands_in_suspense(provider, fact.payment_ref):
         return False
-    source = Source("stray_refund", f"{provider}:{fact.refund_ref}"[-80:], "refund")
-    currency = fact.amount.currency
+    source, currency = _stray("refund", provider, fact.refund_ref), fact.amount.currency
+    # Posted even when it has failed: a word of its success that comes after that must find the entry there.
+    _post(
+        source,
+        accounts.suspense(currency),
+        accounts.stray_receivable(provider, currency),
+        fact.amount,
+        occurred_at=fact.occurred_at,
+        now=now,
+        donation_id=None,
+    )
     if fact.state in (RefundState.FAILED, RefundState.CANCELED):
         reverse_entry(source, "refund_failed", occurred_at=fact.occurred_at, recorded_at=now)
-    else:
+    return True
+
+
+def post_stray_dispute(provider: str, fact: DisputeFact, now: datetime) -> bool:
+    """A dispute about money that stands in suspense, shown to finance; False when there is no such money."""
+    if not _stands_in_suspense(provider, fact.payment_ref):
+        return False
+    open_exception("unknown_dispute", "dispute", fact.dispute_ref, now=now, amount=fact.amount)
+    currency = fact.amount.currency
+    taken, given = accounts.suspense(currency), accounts.stray_receivable(provider, currency)
+    for movement in fact.movements:
+        debit, credit = (taken, given) if movement.withdrawn else (given, taken)
         _post(
-            source,
-            accounts.suspense(currency),
-            accounts.stray_receivable(provider, currency),
+            _stray("dispute", provider, movement.settlement_ref),
+            debit,
+            credit,
             fact.amount,
-            occurred_at=fact.occurred_at,
+            occurred_at=movement.occurred_at,
             now=now,
             donation_id=None,
         )
     return True
+
+
+def _stray(what: str, provider: str, reference: str) -> Source:
+    kinds = {"payment": "gift", "refund": "refund", "dispute": "moved"}
+    return Source(f"stray_{what}", f"{provider}:{reference}"[-80:], kinds[what])
+
+
+def _stands_in_suspense(provider: str, payment_ref: str) -> bool:
+    return find_entry(_stray("payment", provider, payment_ref)) is not None

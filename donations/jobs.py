@@ -1,6 +1,7 @@
 """What is done in the background: asking about open payments, asking the provider for refunds."""
 
 import logging
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
@@ -11,9 +12,9 @@ from core.jobs import every, job
 from donations import queries
 from donations.models import Payment, Refund
 from donations.services import CHECKOUT_RESUMABLE, ask_provider, give_up_unopened
-from donations.state import apply_refund_fact, refund_requested
+from donations.state import REFUND_ACTIVE, apply_refund_fact, lock_payment, refund_requested
 from ledger.services import open_exception
-from payments.base import ProviderDown, ProviderRefused
+from payments.base import PaymentProvider, ProviderDown, ProviderRefused, RefundFact
 from payments.registry import get_provider
 
 log = logging.getLogger(__name__)
@@ -40,8 +41,11 @@ def _claim_payment(payment_id: int, now: datetime) -> Payment | None:
 
 @every(seconds=10)
 def sweep_open_payments() -> None:
+    follow_up_open_payments(utcnow())
+
+
+def follow_up_open_payments(now: datetime) -> None:
     """Find every payment that ended at the provider without our hearing of it."""
-    now = utcnow()
     due = queries.open_payments(now)
     db.session.rollback()
     for payment_id in due:
@@ -64,8 +68,11 @@ def _follow_up(payment: Payment, now: datetime) -> None:
 
 @job
 def submit_refund(refund_id: int) -> None:
-    """Ask the provider for a refund of ours; safe to repeat, since its key is made from our row."""
-    now = utcnow()
+    request_refund(refund_id, utcnow())
+
+
+def request_refund(refund_id: int, now: datetime) -> None:
+    """Ask the provider for a refund of ours if it is due; safe to repeat, since its key is made from our row."""
     with unit_of_work() as session:
         claimed = session.execute(
             sa.update(Refund)
@@ -89,7 +96,7 @@ def submit_refund(refund_id: int) -> None:
         _try_again(refund_id, now + pause_after(refund.tries))
         return
     except ProviderRefused as refusal:
-        _refused(refund_id, refusal.reason, now)
+        _refused(refund_id, refusal.reason, _refunds_made(provider, str(payment.payment_ref)), now)
         return
     with unit_of_work():
         apply_refund_fact(provider.name, fact, now)
@@ -97,14 +104,35 @@ def submit_refund(refund_id: int) -> None:
 
 def _try_again(refund_id: int, when: datetime) -> None:
     with unit_of_work() as session:
-        session.execute(sa.update(Refund).where(Refund.id == refund_id).values(next_try_at=when))
+        unheard = sa.and_(Refund.id == refund_id, Refund.state == "requested")
+        session.execute(sa.update(Refund).where(unheard).values(next_try_at=when))
 
 
-def _refused(refund_id: int, reason: str, now: datetime) -> None:
-    """The provider will not do it: finance decides what is to be done."""
+def _refunds_made(provider: PaymentProvider, payment_ref: str) -> Sequence[RefundFact]:
+    """What was refunded of the payment without us: it may be why the provider refuses."""
+    try:
+        return provider.list_refunds(payment_ref)
+    except (ProviderDown, ProviderRefused):
+        return ()
+
+
+def _refused(refund_id: int, reason: str, made: Sequence[RefundFact], now: datetime) -> None:
+    """The provider will not do it. If all is given back already there is nothing to do, else finance decides."""
     with unit_of_work() as session:
         refund = session.get_one(Refund, refund_id)
-        refund.state, refund.failure_code, refund.next_try_at = "failed", reason[:80], None
+        payment = lock_payment(refund.payment)
+        for fact in made:
+            apply_refund_fact(refund.provider, fact, now)
+        given_back = sum(each.amount_minor for each in payment.refunds if each.state in REFUND_ACTIVE)
+        left = payment.amount_minor - given_back
+        ended = "canceled" if left <= 0 else "failed"
+        closed = session.execute(
+            sa.update(Refund)
+            .where(Refund.id == refund_id, Refund.state == "requested")
+            .values(state=ended, failure_code=reason[:80], ended_at=now, next_try_at=None)
+        )
+        if rows_changed(closed) != 1 or ended == "canceled":
+            return
         open_exception(
             "refund_refused",
             "refund",
@@ -118,10 +146,14 @@ def _refused(refund_id: int, reason: str, now: datetime) -> None:
 
 @every(seconds=10)
 def sweep_requested_refunds() -> None:
-    due = queries.requested_refunds(utcnow())
+    request_due_refunds(utcnow())
+
+
+def request_due_refunds(now: datetime) -> None:
+    due = queries.requested_refunds(now)
     db.session.rollback()
     for refund_id in due:
-        submit_refund.function(refund_id)
+        request_refund(refund_id, now)
 
 
 def _enqueue_refund(_sender: object, *, refund_id: int) -> None:

@@ -214,6 +214,7 @@ class Refund(Base):
     reason: Mapped[str] = mapped_column(sa.String(200), default="")
     failure_code: Mapped[str | None] = mapped_column(sa.String(80))
     created_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]  # when it failed or was canceled: the money is ours again
     next_try_at: Mapped[datetime | None]  # when a worker asks the provider for it; null once it has been asked
     tries: Mapped[int] = mapped_column(default=0)
 

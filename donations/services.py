@@ -20,8 +20,16 @@ from core.i18n import DEFAULT_LOCALE, LOCALES, format_money
 from core.money import MAX_MINOR, Money
 from donations import errors, queries
 from donations.models import Campaign, Donation, Donor, Payment
-from donations.state import apply_payment_fact, lock_donation, settle
-from payments.base import Checkout, CheckoutRequest, PaymentFact, PaymentProvider, PaymentState, ProviderRefused
+from donations.state import apply_payment_fact, lock_donation, lock_payment, settle
+from payments.base import (
+    Checkout,
+    CheckoutRequest,
+    PaymentFact,
+    PaymentProvider,
+    PaymentState,
+    ProviderDown,
+    ProviderRefused,
+)
 from payments.registry import default_provider, get_provider
 
 CHECKOUT_LIFETIME = timedelta(hours=2)
@@ -192,8 +200,12 @@ def _open_checkout(donation: Donation, payment: Payment, addresses: Addresses, n
     db.session.rollback()
     try:
         checkout = provider.create_checkout(request)
-    except ProviderRefused as refusal:
-        fail_attempt(payment_id, f"refused_{refusal.reason}"[:80], now)
+    except (ProviderDown, ProviderRefused) as refusal:
+        # Somebody else may have asked in the same moment, and been answered.
+        if url := _stored_url(payment_id):
+            return url
+        if isinstance(refusal, ProviderRefused):
+            fail_attempt(payment_id, f"refused_{refusal.reason}"[:80], now)
         raise
     with unit_of_work() as session:
         session.execute(
@@ -206,6 +218,12 @@ def _open_checkout(donation: Donation, payment: Payment, addresses: Addresses, n
         )
         apply_payment_fact(provider.name, replace(checkout.fact, our_ref=request.our_ref), now)
     return checkout.url
+
+
+def _stored_url(payment_id: int) -> str | None:
+    url = db.session.scalar(sa.select(Payment.checkout_url).where(Payment.id == payment_id))
+    db.session.rollback()
+    return url
 
 
 def _checkout_request(donation: Donation, payment: Payment, addresses: Addresses) -> CheckoutRequest:
@@ -228,9 +246,14 @@ def _checkout_request(donation: Donation, payment: Payment, addresses: Addresses
 
 
 def fail_attempt(payment_id: int, failure_code: str, now: datetime) -> None:
-    """End an attempt that the provider never took up; a success that it reports later still counts. Commits."""
+    """End an attempt that the provider never took up; a success that it reports later still counts. Commits.
+
+    One whose page was opened meanwhile is left alone: it ends when the provider says so.
+    """
     with unit_of_work() as session:
-        payment = session.get_one(Payment, payment_id)
+        payment = lock_payment(session.get_one(Payment, payment_id))
+        if payment.checkout_ref is not None:
+            return
         fact = PaymentFact(
             PaymentState.FAILED, None, occurred_at=now, our_ref=payment.public_id, failure_code=failure_code
         )

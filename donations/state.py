@@ -4,6 +4,7 @@ Each `apply_…` merges one fact into its row by precedence, then `settle` deriv
 ledger entries, codes, receipt, e-mail, status. Nothing is derived from the order of arrival.
 """
 
+import uuid
 from collections.abc import Iterable
 from datetime import datetime
 from functools import partial
@@ -12,9 +13,10 @@ import sqlalchemy as sa
 from blinker import Signal
 
 from core.db import after_commit, db, rows_changed
+from core.money import Money
 from donations import books, receipts
 from donations.models import Dispute, DisputeMovement, Donation, Payment, Refund
-from ledger.services import open_exception
+from ledger.services import close_exception, open_exception
 from payments.base import DisputeFact, PaymentFact, PaymentState, RefundFact
 from stickers.services import issue_codes, set_codes
 
@@ -24,8 +26,9 @@ DISPUTE_RANK = {"inquiry": 0, "open": 1, "won": 2, "lost": 3}
 
 ENDED = ("succeeded", "failed", "expired")
 REFUND_ACTIVE = ("pending", "requires_action", "succeeded")
+REFUND_ENDED = ("failed", "canceled")
 
-# Sent after the commit with `provider` and `payment_ref` once we know whose that reference is: what waited can go on.
+# Sent after the commit with `provider` and `payment_ref` once we know more of that payment: what waited can go on.
 payment_identified = Signal()
 # Sent after the commit with `refund_id` of a refund that the provider is to be asked for.
 refund_requested = Signal()
@@ -65,7 +68,8 @@ def _find_payment(
     return None
 
 
-def _locked(payment: Payment) -> Payment:
+def lock_payment(payment: Payment) -> Payment:
+    """Stand in line for its donation; the payment as it is by then."""
     lock_donation(payment.donation_id)
     query = sa.select(Payment).where(Payment.id == payment.id).execution_options(populate_existing=True)
     return db.session.scalars(query).one()
@@ -77,34 +81,50 @@ def apply_payment_fact(provider: str, fact: PaymentFact, now: datetime) -> None:
     if found is None:
         if fact.state == PaymentState.SUCCEEDED:
             books.post_stray_payment(provider, fact, now)
+            _announce(provider, fact.payment_ref)
         return
-    payment = _locked(found)
-    _bind_references(payment, fact)
-    if _contradicts(payment, fact):
-        _set_aside(payment, fact, now)
-    elif fact.final:
-        _advance(payment, fact)
-    elif payment.state == "created":
-        payment.failure_code = fact.failure_code
+    payment = lock_payment(found)
+    if contradiction := _contradiction(payment, fact):
+        _set_aside(payment, fact, contradiction, now)
+    else:
+        _bind_references(payment, fact)
+        if fact.final:
+            _advance(payment, fact, now)
+        elif payment.state == "created":
+            payment.failure_code = fact.failure_code
     settle(payment.donation, now)
 
 
+def _announce(provider: str, payment_ref: str | None) -> None:
+    if payment_ref:
+        after_commit(partial(payment_identified.send, provider=provider, payment_ref=payment_ref))
+
+
 def _bind_references(payment: Payment, fact: PaymentFact) -> None:
-    if fact.payment_ref and payment.payment_ref is None:
+    """The references of the money that came are the ones that refunds and disputes will name."""
+    news = payment.state != "succeeded" and fact.state == PaymentState.SUCCEEDED
+    if fact.payment_ref and (news or payment.payment_ref is None):
         payment.payment_ref = fact.payment_ref
-        after_commit(partial(payment_identified.send, provider=payment.provider, payment_ref=fact.payment_ref))
+        _announce(payment.provider, fact.payment_ref)
     payment.checkout_ref = payment.checkout_ref or fact.checkout_ref
     payment.charge_ref = payment.charge_ref or fact.charge_ref
 
 
-def _contradicts(payment: Payment, fact: PaymentFact) -> bool:
-    return fact.amount is not None and fact.amount != payment.amount
+def _contradiction(payment: Payment, fact: PaymentFact) -> str | None:
+    """Why a fact that names our payment cannot be about the money that we asked for."""
+    if fact.amount is not None and fact.amount != payment.amount:
+        return "amount_mismatch"
+    again = fact.state == PaymentState.SUCCEEDED and payment.state == "succeeded"
+    return "charged_twice" if again and fact.payment_ref and fact.payment_ref != payment.payment_ref else None
 
 
-def _set_aside(payment: Payment, fact: PaymentFact, now: datetime) -> None:
-    """The provider speaks of another amount or currency than we asked for: kept and shown, never counted."""
+def _set_aside(payment: Payment, fact: PaymentFact, kind: str, now: datetime) -> None:
+    """The provider speaks of another amount, currency or charge than ours: kept and shown, never counted.
+
+    None of its references become ours: what is refunded of that money leaves suspense again, not the fund.
+    """
     open_exception(
-        "amount_mismatch",
+        kind,
         "payment",
         payment.public_id,
         now=now,
@@ -112,21 +132,25 @@ def _set_aside(payment: Payment, fact: PaymentFact, now: datetime) -> None:
         donation_id=payment.donation_id,
         details={"expected": payment.amount_minor, "currency": payment.currency, "state": fact.state},
     )
-    if payment.state == "succeeded":
-        return
-    payment.review = "amount_mismatch"
-    payment.next_ask_at = None
-    if fact.state == PaymentState.SUCCEEDED:
+    counted = payment.state == "succeeded"
+    if not counted and fact.state in (PaymentState.PROCESSING, PaymentState.SUCCEEDED):
+        payment.review, payment.next_ask_at = kind, None
+    if fact.state == PaymentState.SUCCEEDED and not (counted and fact.payment_ref == payment.payment_ref):
         books.post_stray_payment(payment.provider, fact, now, donation_id=payment.donation_id)
+        _announce(payment.provider, fact.payment_ref)
 
 
-def _advance(payment: Payment, fact: PaymentFact) -> None:
-    if payment.review or PAYMENT_RANK[fact.state] <= PAYMENT_RANK[payment.state]:
+def _advance(payment: Payment, fact: PaymentFact, now: datetime) -> None:
+    if fact.state == PaymentState.SUCCEEDED:
+        # A charge, its payment and its checkout tell of one success at moments seconds apart: the first one counts.
+        payment.succeeded_at = min(payment.succeeded_at or fact.occurred_at, fact.occurred_at)
+    if PAYMENT_RANK[fact.state] <= PAYMENT_RANK[payment.state]:
         return
     payment.state = fact.state.value
     payment.failure_code = fact.failure_code
     if fact.state == PaymentState.SUCCEEDED:
-        payment.succeeded_at = fact.occurred_at
+        payment.review = None
+        books.place_stray_payment(payment.provider, fact, now)
     if fact.state in ENDED:
         payment.next_ask_at = None
 
@@ -135,23 +159,42 @@ def apply_refund_fact(provider: str, fact: RefundFact, now: datetime) -> None:
     """Merge what is known of a refund. Raises `PaymentUnknown` when it is about no payment that we know (yet)."""
     refund = _find_refund(provider, fact)
     payment = refund.payment if refund else _payment_of(provider, fact.payment_ref)
+    if (payment is None or payment.review) and books.post_stray_refund(provider, fact, now):
+        return
     if payment is None:
-        if not books.post_stray_refund(provider, fact, now):
-            raise PaymentUnknown(fact.payment_ref)
-        return
-    payment = _locked(payment)
+        raise PaymentUnknown(fact.payment_ref)
+    payment = lock_payment(payment)
+    refund = _find_refund(provider, fact)
     if fact.amount.currency != payment.currency or (refund and fact.amount.minor != refund.amount_minor):
-        _flag_refund(payment, fact, "refund_mismatch", now)
+        _flag_refund(payment, fact, now)
         return
-    refund = _find_refund(provider, fact) or _new_refund(payment, fact)
-    refund.refund_ref = fact.refund_ref
-    refund.next_try_at = None
-    if REFUND_RANK[fact.state] > REFUND_RANK[refund.state]:
+    _merge_refund(refund or _new_refund(payment, fact), fact)
+    _watch_refunded(payment, now)
+    settle(payment.donation, now)
+
+
+def _merge_refund(refund: Refund, fact: RefundFact) -> None:
+    # Until the provider speaks of it, the state is only what we made of its answers.
+    unheard = refund.refund_ref is None
+    refund.refund_ref, refund.next_try_at = fact.refund_ref, None
+    if unheard or REFUND_RANK[fact.state] > REFUND_RANK[refund.state]:
         refund.state = fact.state.value
         refund.failure_code = fact.failure_code
-    if sum(each.amount_minor for each in payment.refunds if each.state in REFUND_ACTIVE) > payment.amount_minor:
-        _flag_refund(payment, fact, "over_refunded", now)
-    settle(payment.donation, now)
+        refund.ended_at = fact.occurred_at if fact.state in REFUND_ENDED else None
+    if refund.origin == "provider" and fact.state not in REFUND_ENDED:
+        refund.created_at = min(refund.created_at, fact.occurred_at)
+
+
+def _watch_refunded(payment: Payment, now: datetime) -> None:
+    """More given back than came: shown as long as it is so. One event told late can make it look so for a while."""
+    total = sum(each.amount_minor for each in payment.refunds if each.state in REFUND_ACTIVE)
+    if total > payment.amount_minor:
+        amount = Money(total, payment.currency)
+        open_exception(
+            "over_refunded", "payment", payment.public_id, now=now, amount=amount, donation_id=payment.donation_id
+        )
+    else:
+        close_exception("over_refunded", "payment", payment.public_id, now=now)
 
 
 def _find_refund(provider: str, fact: RefundFact) -> Refund | None:
@@ -181,16 +224,20 @@ def _new_refund(payment: Payment, fact: RefundFact) -> Refund:
     return refund
 
 
-def _flag_refund(payment: Payment, fact: RefundFact, kind: str, now: datetime) -> None:
-    open_exception(kind, "refund", fact.refund_ref, now=now, amount=fact.amount, donation_id=payment.donation_id)
+def _flag_refund(payment: Payment, fact: RefundFact, now: datetime) -> None:
+    open_exception(
+        "refund_mismatch", "refund", fact.refund_ref, now=now, amount=fact.amount, donation_id=payment.donation_id
+    )
 
 
 def apply_dispute_fact(provider: str, fact: DisputeFact, now: datetime) -> None:
     """Merge what is known of a dispute. Raises `PaymentUnknown` when it is about no payment that we know (yet)."""
     found = _payment_of(provider, fact.payment_ref)
+    if (found is None or found.review) and books.post_stray_dispute(provider, fact, now):
+        return
     if found is None:
         raise PaymentUnknown(fact.payment_ref)
-    payment = _locked(found)
+    payment = lock_payment(found)
     if fact.amount.currency != payment.currency:
         open_exception(
             "dispute_mismatch",
@@ -240,18 +287,17 @@ def settle(donation: Donation, now: datetime) -> None:
     Idempotent; the caller holds the donation. Flushes, never commits.
     """
     db.session.flush()
-    succeeded = sorted(
-        (payment for payment in donation.payments if payment.state == "succeeded"),
-        key=lambda payment: (payment.succeeded_at, payment.id),
-    )
+    succeeded = [payment for payment in donation.payments if payment.state == "succeeded"]
     for payment in succeeded:
         books.post_payment(donation, payment, now)
     donation.status = derive_status(donation)
     if succeeded:
-        donation.paid_at = succeeded[0].succeeded_at
+        donation.paid_at = min(payment.succeeded_at for payment in succeeded if payment.succeeded_at)
         issue_codes(donation.id, donation.campaign_id, donation.amount_minor, now)
         set_codes(donation.id, _code_status(donation))
-        receipts.keep_receipt(donation, now)
+        received, refunded, _ = _sums(succeeded)
+        receipts.keep_receipt(donation, void=refunded >= received, now=now)
+        # By attempt, not by time: two facts told late must never make each payment look like the second one.
         _queue_surplus(succeeded[1:], now)
     db.session.flush()
 
@@ -304,13 +350,16 @@ def _code_status(donation: Donation) -> str:
 def _queue_surplus(surplus: list[Payment], now: datetime) -> None:
     """Whoever paid twice gets the later payment back; a worker asks the provider for it."""
     for payment in surplus:
-        if any(refund.state in REFUND_ACTIVE or refund.origin == "surplus" for refund in payment.refunds):
+        left = payment.amount_minor - sum(each.amount_minor for each in payment.refunds if each.state in REFUND_ACTIVE)
+        if left <= 0 or any(refund.origin == "surplus" for refund in payment.refunds):
             continue
         refund = Refund(
+            # Made from the payment's: even a database brought back from a backup asks for the same refund again.
+            public_id=str(uuid.uuid5(uuid.UUID(payment.public_id), "surplus")),
             payment=payment,
             provider=payment.provider,
             origin="surplus",
-            amount_minor=payment.amount_minor,
+            amount_minor=left,
             currency=payment.currency,
             state="requested",
             reason="paid twice",

@@ -11,10 +11,12 @@ from donations.models import Dispute, Payment, Refund
 from finance.models import PayoutRecord, SettlementLine
 from ledger import accounts
 from ledger.models import Fund
-from ledger.services import Line, Source, open_exception, post_entry, transfer
+from ledger.services import Line, Source, close_exception, open_exception, post_entry, transfer
 from payments.base import Payout, Settlement, SettlementKind
 
 PAYOUT_KINDS = (SettlementKind.PAYOUT, SettlementKind.PAYOUT_FAILURE)
+PAYOUT_ENDED = ("failed", "canceled")
+PAGE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,7 @@ class _Origin:
 
 def record_settlement(provider: str, line: Settlement, now: datetime) -> None:
     """Keep a provider's line as it gave it and post it; a line known already is posted only if it was not yet."""
-    insert_if_absent(
+    new = insert_if_absent(
         SettlementLine,
         provider=provider,
         ref=line.ref,
@@ -48,8 +50,12 @@ def record_settlement(provider: str, line: Settlement, now: datetime) -> None:
     row = db.session.scalars(
         sa.select(SettlementLine).where(SettlementLine.provider == provider, SettlementLine.ref == line.ref)
     ).one()
-    if row.posted_at is None:
-        post_line(row, now)
+    if row.posted_at is None and post_line(row, now) and not new:
+        _matched(row, now)
+
+
+def _matched(row: SettlementLine, now: datetime) -> None:
+    close_exception("unmatched_settlement", "settlement", row.ref, now=now)
 
 
 def record_payout(provider: str, payout: Payout, lines: list[Settlement], now: datetime) -> None:
@@ -63,10 +69,15 @@ def record_payout(provider: str, payout: Payout, lines: list[Settlement], now: d
     if not insert_if_absent(PayoutRecord, provider=provider, ref=payout.ref, created_at=payout.created_at, **values):
         db.session.execute(
             sa.update(PayoutRecord)
-            .where(PayoutRecord.provider == provider, PayoutRecord.ref == payout.ref)
+            .where(
+                PayoutRecord.provider == provider,
+                PayoutRecord.ref == payout.ref,
+                PayoutRecord.state.not_in(PAYOUT_ENDED),  # a slower worker may have read it before it ended
+            )
             .values(**values)
         )
-    for line in lines:
+    # In one order for all workers: two that record the same lines must wait for each other, not block each other.
+    for line in sorted(lines, key=lambda line: line.ref):
         record_settlement(provider, line, now)
     db.session.execute(
         sa.update(SettlementLine)
@@ -82,7 +93,8 @@ def post_line(row: SettlementLine, now: datetime) -> bool:
     donation_id = None
     if row.kind in PAYOUT_KINDS:
         lines = transfer(accounts.transit(row.provider, row.currency), provider_account, -net)
-    elif row.kind == SettlementKind.OTHER:
+    elif row.kind == SettlementKind.OTHER or not row.amount_minor:
+        # A line of nothing but a fee has no ratio that would bring the fee to the fund's currency: a person decides.
         lines = transfer(provider_account, accounts.suspense(row.currency), net)
         open_exception("unexplained_settlement", "settlement", row.ref, now=now, amount=net)
     elif origin := _origin_of(row):
@@ -127,9 +139,7 @@ def _conversion_lines(row: SettlementLine, origin: _Origin) -> list[Line]:
     """The settled net on the provider's side; what it settles, and the fee at the line's own ratio, on the fund's."""
     fund = origin.payment.donation.campaign.fund
     net = Money(row.net_minor, row.currency)
-    fee = Money(row.fee_minor, row.currency)
-    if row.amount_minor:
-        fee = fee.at_ratio(origin.gross, Money(row.amount_minor, row.currency))
+    fee = Money(row.fee_minor, row.currency).at_ratio(origin.gross, Money(row.amount_minor, row.currency))
     receivable = accounts.receivable(row.provider, fund)
     return [
         *transfer(accounts.provider_balance(row.provider, row.currency), accounts.conversion(row.currency), net),
@@ -146,8 +156,13 @@ def _fee_account(payment: Payment, fund: Fund) -> accounts.AccountRef:
 
 def post_waiting_lines(now: datetime, *, payment_ref: str | None = None) -> None:
     """Post lines that came before the payment they are about was known."""
-    query = sa.select(SettlementLine).where(SettlementLine.posted_at.is_(None)).order_by(SettlementLine.id)
+    query = sa.select(SettlementLine).where(SettlementLine.posted_at.is_(None)).order_by(SettlementLine.ref)
     if payment_ref is not None:
         query = query.where(SettlementLine.payment_ref == payment_ref)
-    for row in db.session.scalars(query.limit(500)):
-        post_line(row, now)
+    after = ""
+    # Page by page to the end: lines that nobody will ever know must not keep later ones from being looked at.
+    while rows := list(db.session.scalars(query.where(SettlementLine.ref > after).limit(PAGE))):
+        for row in rows:
+            if post_line(row, now):
+                _matched(row, now)
+        after = rows[-1].ref

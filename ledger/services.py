@@ -10,11 +10,13 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from core.db import db, insert_if_absent
+from core.db import db, insert_if_absent, rows_changed
 from core.ids import new_entry_id
 from core.money import Money
 from ledger.accounts import AccountRef, account_ids
 from ledger.models import JournalEntry, LedgerException, Posting
+
+BY_ITSELF = "went away by itself"
 
 
 class UnbalancedEntry(ValueError):
@@ -178,8 +180,11 @@ def open_exception(
     donation_id: int | None = None,
     details: dict[str, Any] | None = None,
 ) -> bool:
-    """Put something into the queue that finance looks at; once for each (kind, source)."""
-    return insert_if_absent(
+    """Put something into the queue that finance looks at; once for each (kind, source).
+
+    What a person resolved stays resolved; what went away by itself (`close_exception`) is open again.
+    """
+    new = insert_if_absent(
         LedgerException,
         kind=kind,
         source_type=source_type,
@@ -190,3 +195,23 @@ def open_exception(
         details=details or {},
         opened_at=now,
     )
+    return new or _set_resolved(kind, source_type, source_id, BY_ITSELF, resolved_at=None, resolution=None)
+
+
+def close_exception(kind: str, source_type: str, source_id: str, *, now: datetime) -> bool:
+    """What was to be looked at has gone away by itself; whether it was open."""
+    return _set_resolved(kind, source_type, source_id, None, resolved_at=now, resolution=BY_ITSELF)
+
+
+def _set_resolved(kind: str, source_type: str, source_id: str, present: str | None, **values: Any) -> bool:
+    result = db.session.execute(
+        sa.update(LedgerException)
+        .where(
+            LedgerException.kind == kind,
+            LedgerException.source_type == source_type,
+            LedgerException.source_id == source_id,
+            LedgerException.resolution == present,
+        )
+        .values(**values)
+    )
+    return rows_changed(result) == 1

@@ -26,7 +26,7 @@ def receive(name: str) -> ResponseReturnValue:
     """Verify, store, commit, apply. What cannot be applied now stays stored and is retried by the worker."""
     try:
         provider = get_provider(name)
-    except LookupError:
+    except NotFound:
         raise UnknownProvider from None
     request.max_content_length = BODY_LIMIT
     now = utcnow()

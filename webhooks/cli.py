@@ -87,7 +87,7 @@ def replay(event_id: str | None, since_hours: int | None) -> None:
 def catch_up() -> None:
     """Fetch the events that never reached us from the provider's own list."""
     for provider in all_providers():
-        click.echo(f"{provider.name}: {catch_up_with(provider)} new")
+        click.echo(f"{provider.name}: {catch_up_with(provider, utcnow())} new")
 
 
 def _apply(ids: list[int], *, again: bool) -> None:

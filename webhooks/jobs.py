@@ -1,7 +1,7 @@
 """Background work of the inbox."""
 
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
@@ -43,14 +43,13 @@ def catch_up() -> None:
     """Fetch the events that never reached us from each provider that keeps a list of them."""
     for provider in all_providers():
         try:
-            catch_up_with(provider)
+            catch_up_with(provider, utcnow())
         except (ProviderDown, ProviderRefused) as error:
             log.warning("catching up with %s did not work: %s", provider.name, error.code)
 
 
-def catch_up_with(provider: PaymentProvider) -> int:
+def catch_up_with(provider: PaymentProvider, now: datetime) -> int:
     """Store and apply what the provider lists since the last complete look; how many events were new."""
-    now = utcnow()
     done = db.session.scalar(sa.select(CatchUp.through).where(CatchUp.provider == provider.name))
     db.session.rollback()
     since = max(done - OVERLAP, now - LONGEST_LOOK_BACK) if done else now - LONGEST_LOOK_BACK

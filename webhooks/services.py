@@ -11,7 +11,7 @@ from core.db import db, insert_if_absent, rows_changed, unit_of_work
 from core.errors import DomainError
 from donations.state import PaymentUnknown, apply_dispute_fact, apply_payment_fact, apply_refund_fact
 from finance.services import record_payout, record_settlement
-from ledger.services import open_exception
+from ledger.services import close_exception, open_exception
 from payments.base import (
     DisputeFact,
     Fact,
@@ -121,6 +121,8 @@ def apply_held(event_id: int, now: datetime) -> bool:
                 )
             )
             if rows_changed(done) == 1:
+                if event.last_error:
+                    close_exception("dead_event", "event", event.event_id, now=now)
                 apply_facts(event.provider, [*facts, *reading.refunds], now)
                 _record(event.provider, reading, now)
     except PaymentUnknown as unknown:
@@ -165,7 +167,7 @@ def apply_facts(provider: str, facts: Sequence[Fact], now: datetime) -> None:
 
 
 def _record(provider: str, reading: Reading, now: datetime) -> None:
-    for line in reading.settlements:
+    for line in sorted(reading.settlements, key=lambda line: line.ref):
         record_settlement(provider, line, now)
     for payout, lines in reading.payouts:
         record_payout(provider, payout, lines, now)
@@ -175,14 +177,21 @@ def _postpone(event_id: int, now: datetime, *, error: str, waiting_for: str | No
     db.session.rollback()
     with unit_of_work() as session:
         event = session.get_one(InboxEvent, event_id)
-        if event.processed_at is not None:
-            return
-        event.attempts += 1
-        event.last_error = error[:300]
-        event.waiting_for = waiting_for
-        event.next_attempt_at = now + pause_after(event.attempts)
-        if event.attempts >= MAX_ATTEMPTS:
-            event.next_attempt_at, event.dead_at = None, now
+        attempts = event.attempts + 1
+        dead = attempts >= MAX_ATTEMPTS
+        # Somebody else may have applied it while we were at it: then nothing is to be done about it.
+        postponed = session.execute(
+            sa.update(InboxEvent)
+            .where(InboxEvent.id == event_id, InboxEvent.processed_at.is_(None))
+            .values(
+                attempts=attempts,
+                last_error=error[:300],
+                waiting_for=waiting_for,
+                next_attempt_at=None if dead else now + pause_after(attempts),
+                dead_at=now if dead else None,
+            )
+        )
+        if dead and rows_changed(postponed) == 1:
             open_exception("dead_event", "event", event.event_id, now=now, details={"type": event.type, "error": error})
 
 
