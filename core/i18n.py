@@ -1,9 +1,12 @@
 """Three languages: which one this reader gets, and texts that exist in all of them."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
+from babel import Locale
+from babel import Locale
 from babel.numbers import format_currency
 from flask import Flask, Response, g, has_request_context, request
 from flask_babel import Babel, get_locale, gettext
@@ -75,20 +78,22 @@ def _remember_choice(response: Response) -> Response:
 
 
 def format_money(money: Money, locale: str | None = None) -> str:
-    """An amount as its readers write it: `25,00 Br` in ru and be, `BYN 25.00` in en (Unicode CLDR)."""
-    return format_currency(money.major, money.currency, locale=locale or current_locale())
+    """An amount as its readers write it: `25,00 BYN` in ru, `25,00 Br` in be, `BYN 25.00` in en (Unicode CLDR)."""
+    return _spaced(format_currency(money.major, money.currency, locale=locale or current_locale()))
+
+
+def _spaced(amount: str) -> str:
+    # CLDR parts a currency in letters from its figures; Babel does not.
+    return re.sub(r"(?<=[A-Za-z])(?=\d)", "\u00a0", amount)
 
 
 def format_amount_short(money: Money) -> str:
     """As `format_money`, without the decimals when they are zero: for buttons and the thermometer."""
-    whole = money.minor % 10 ** EXPONENTS[money.currency] == 0
-    return format_currency(
-        money.major,
-        money.currency,
-        locale=current_locale(),
-        currency_digits=not whole,
-        decimal_quantization=not whole,
-    )
+    locale = Locale.parse(current_locale())
+    if money.minor % 10 ** EXPONENTS[money.currency]:
+        return format_money(money)
+    pattern = locale.currency_formats["standard"].pattern.replace("0.00", "0")
+    return format_currency(money.major, money.currency, format=pattern, locale=locale, currency_digits=False)
 
 
 def language_links() -> list[tuple[str, str, bool]]:

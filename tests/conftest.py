@@ -15,6 +15,7 @@ from core.db import db
 from ops.demo import seed_demo
 from sandbox.server import SandboxServer
 from tests import databases
+from tests.client import SeparateClient
 from tests.house import House
 
 SERVER_URL = "TEST_DATABASE_URL"
@@ -82,6 +83,7 @@ def settings(database_url: str, sandbox: SandboxServer, tmp_path: Path) -> dict[
 def app(settings: dict[str, Any]) -> Iterator[Flask]:
     """The application with the demonstration campaign. Its context is open during the test."""
     application = create_app(settings)
+    application.test_client_class = SeparateClient
     with application.app_context():
         seed_demo(utcnow())
         db.session.remove()
