@@ -6,7 +6,6 @@ from typing import Any
 
 import sqlalchemy as sa
 from babel import Locale
-from babel import Locale
 from babel.numbers import format_currency
 from flask import Flask, Response, g, has_request_context, request
 from flask_babel import Babel, get_locale, gettext
@@ -93,7 +92,7 @@ def format_amount_short(money: Money) -> str:
     if money.minor % 10 ** EXPONENTS[money.currency]:
         return format_money(money)
     pattern = locale.currency_formats["standard"].pattern.replace("0.00", "0")
-    return format_currency(money.major, money.currency, format=pattern, locale=locale, currency_digits=False)
+    return _spaced(format_currency(money.major, money.currency, format=pattern, locale=locale, currency_digits=False))
 
 
 def language_links() -> list[tuple[str, str, bool]]:

@@ -13,7 +13,7 @@ from donations.models import Campaign
 PRESELECTED = 1  # index of the suggested amount that is chosen at first
 
 
-class DonationForm(FlaskForm):
+class DonationForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
     """`choice` is a suggested amount in minor units; what is typed as `amount` counts instead of it."""
 
     key = HiddenField(default=lambda: secrets.token_urlsafe(16))

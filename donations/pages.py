@@ -10,6 +10,7 @@ from flask_babel import ngettext
 from core.clock import utcnow
 from core.db import db
 from core.errors import DomainError
+from core.http import public_url
 from core.i18n import Localized, current_locale
 from core.money import EXPONENTS
 from core.qr import svg
@@ -87,7 +88,7 @@ def _campaign_page(found: Campaign, form: DonationForm, refusal: DomainError | N
         earn_sentences=_earn_sentences(rules),
         decimals=EXPONENTS[found.currency],
         origin=current_app.config["PUBLIC_URL"],
-        address=views.public_url("donations.campaign", slug=found.slug),
+        address=public_url("donations.campaign", slug=found.slug),
     )
 
 
