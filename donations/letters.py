@@ -19,7 +19,8 @@ def receipt_letter(donation_id: int) -> Mail | None:
     if donation.donor is None or not donation.donor.email or donation.receipt is None:
         return None
     codes = codes_of(donation.id)
-    images = tuple(InlineImage(f"code-{code.ordinal}", png(code.code)) for code in codes if code.status == "issued")
+    shown = (code for code in codes if code.status == "issued" and code.pack.kind == "physical")
+    images = tuple(InlineImage(f"code-{code.ordinal}", png(code.code)) for code in shown)
     with force_locale(donation.locale):
         context = {
             "donation": donation,

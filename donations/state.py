@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from blinker import Signal
 
 from core.db import after_commit, db, rows_changed
+from core.ids import new_public_id
 from core.money import Money
 from donations import books, receipts
 from donations.models import Dispute, DisputeMovement, Donation, Payment, Refund
@@ -209,11 +210,18 @@ def _payment_of(provider: str, payment_ref: str) -> Payment | None:
     return _find_payment(provider, our_ref=None, checkout_ref=None, payment_ref=payment_ref)
 
 
+def _surplus_id(payment: Payment) -> str:
+    """Made from the payment's: even a database brought back from a backup asks for, and knows, the same refund again."""
+    return str(uuid.uuid5(uuid.UUID(payment.public_id), "surplus"))
+
+
 def _new_refund(payment: Payment, fact: RefundFact) -> Refund:
+    is_surplus = fact.our_ref == _surplus_id(payment)
     refund = Refund(
+        public_id=fact.our_ref if is_surplus else new_public_id(),
         payment=payment,
         provider=payment.provider,
-        origin="provider",
+        origin="surplus" if is_surplus else "provider",
         amount_minor=fact.amount.minor,
         currency=fact.amount.currency,
         state=fact.state.value,
@@ -354,8 +362,7 @@ def _queue_surplus(surplus: list[Payment], now: datetime) -> None:
         if left <= 0 or any(refund.origin == "surplus" for refund in payment.refunds):
             continue
         refund = Refund(
-            # Made from the payment's: even a database brought back from a backup asks for the same refund again.
-            public_id=str(uuid.uuid5(uuid.UUID(payment.public_id), "surplus")),
+            public_id=_surplus_id(payment),
             payment=payment,
             provider=payment.provider,
             origin="surplus",
