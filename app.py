@@ -21,6 +21,7 @@ import donations.api
 import donations.jobs
 import donations.letters
 import donations.pages
+import offices.pages
 import ops.cli
 import ops.health
 import ops.metrics
@@ -57,6 +58,7 @@ def create_app(settings: Mapping[str, Any] | None = None) -> Flask:
         donations.api,
         donations.pages,
         stickers.pages,
+        offices.pages,
         webhooks.api,
         webhooks.cli,
         ops.cli,

@@ -1,0 +1,35 @@
+"""What can be refused about offices and links."""
+
+from flask_babel import lazy_gettext as _l
+
+from core.errors import Conflict, Invalid, NotFound
+
+
+class UnknownOffice(NotFound):
+    code = "office_not_found"
+    text = _l("There is no such office.")
+
+
+class UnknownPlacement(NotFound):
+    code = "placement_not_found"
+    text = _l("We do not know this link. Please check its code.")
+
+
+class PlacementNotActive(Conflict):
+    code = "placement_not_active"
+    text = _l("This link is retired or replaced already.")
+
+
+class MediumUnknown(Invalid):
+    code = "medium_unknown"
+    text = _l("This medium is not known here.")
+
+
+class LanguageUnknown(Invalid):
+    code = "language_unknown"
+    text = _l("This language is not known here.")
+
+
+class LabelInvalid(Invalid):
+    code = "label_invalid"
+    text = _l("Please enter at most %(limit)s characters, without line breaks.")
