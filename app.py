@@ -21,11 +21,15 @@ import donations.api
 import donations.jobs
 import donations.letters
 import donations.pages
+import finance.cli
+import offices.cli
 import offices.pages
 import ops.cli
 import ops.health
 import ops.metrics
 import payments.registry
+import staff.cli
+import staff.pages
 import stickers.pages
 import webhooks.api
 import webhooks.cli
@@ -50,7 +54,7 @@ def create_app(settings: Mapping[str, Any] | None = None) -> Flask:
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
         logging.getLogger("alembic").setLevel(logging.WARNING)
         logging.getLogger("huey").setLevel(logging.WARNING)
-    for room in (core.db, core.i18n, core.http, core.pages, payments.registry):
+    for room in (core.db, core.i18n, core.http, core.pages, staff.pages, staff.cli, payments.registry):
         room.init_app(app)
     Migrate(app, core.db.db, directory=str(Path(__file__).parent / "migrations"), render_as_batch=False)
     app.extensions["api"] = Api(app)
@@ -59,6 +63,8 @@ def create_app(settings: Mapping[str, Any] | None = None) -> Flask:
         donations.pages,
         stickers.pages,
         offices.pages,
+        offices.cli,
+        finance.cli,
         webhooks.api,
         webhooks.cli,
         ops.cli,

@@ -135,6 +135,8 @@ def load(environ: Mapping[str, str] | None = None) -> dict[str, Any]:
         "MAIL_FROM": read.sender("MAIL_FROM", "#BullyingFreeInternet <no-reply@localhost>"),
         # Card testers start payments by the thousand; a class of pupils behind one address does not.
         "STARTS_PER_ADDRESS": read.number("STARTS_PER_ADDRESS", 60 if env == "production" else 0, 0, 100_000),
+        "STAFF_IDLE_MINUTES": read.number("STAFF_IDLE_MINUTES", 60, 1, 24 * 60),
+        "STAFF_SESSION_HOURS": read.number("STAFF_SESSION_HOURS", 12, 1, 24 * 7),
         "WORKER_THREADS": read.number("WORKER_THREADS", 2, 1, 64),
         "MAX_CONTENT_LENGTH": 512 * 1024,
         "SESSION_COOKIE_HTTPONLY": True,

@@ -2,8 +2,9 @@
 
 import logging
 import uuid
+from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 
 from flask import Flask, Response, abort, current_app, g, jsonify, render_template, request
 from flask.typing import ResponseReturnValue
@@ -22,6 +23,8 @@ log = logging.getLogger(__name__)
 MACHINE_PATHS = ("/api/", "/webhooks/", "/healthz", "/readyz", "/metrics")
 
 csrf = CSRFProtect()
+
+View = TypeVar("View", bound=Callable[..., ResponseReturnValue])
 
 # Stable codes for what the framework itself refuses.
 HTTP_CODES = {
@@ -67,8 +70,43 @@ def answer_error(
 ) -> tuple[Response | str, int]:
     if for_machines():
         return jsonify(code=code, message=message, errors=errors or {}), status
-    page = render_template("core/error.html", status=status, code=code, message=message, request_id=g.get("request_id"))
+    page = render_template(_error_page(), status=status, code=code, message=message, request_id=g.get("request_id"))
     return page, status
+
+
+def _error_page() -> str:
+    pages: dict[str, str] = current_app.extensions.get("error_pages", {})
+    return next((page for prefix, page in pages.items() if request.path.startswith(prefix)), "core/error.html")
+
+
+def use_error_page(app: Flask, prefix: str, template: str) -> None:
+    """Show errors of all pages whose path begins with `prefix` in a frame of their own."""
+    app.extensions.setdefault("error_pages", {})[prefix] = template
+
+
+def before_body(app: Flask, check: Callable[[], ResponseReturnValue | None]) -> None:
+    """Run `check` before anything reads the request's body; what it answers ends the request."""
+    app.extensions.setdefault("before_body", []).append(check)
+
+
+def _checked_before_body() -> ResponseReturnValue | None:
+    checks: list[Callable[[], ResponseReturnValue | None]] = current_app.extensions.get("before_body", [])
+    for check in checks:
+        if (answer := check()) is not None:
+            return answer
+    if megabytes := getattr(current_app.view_functions.get(request.endpoint or ""), "upload_megabytes", 0):
+        request.max_content_length = megabytes * 1024 * 1024
+    return None
+
+
+def takes_upload(megabytes: int) -> Callable[[View], View]:
+    """Let a view take a larger body than MAX_CONTENT_LENGTH."""
+
+    def declare(view: View) -> View:
+        view.upload_megabytes = megabytes  # type: ignore[attr-defined]
+        return view
+
+    return declare
 
 
 def _on_domain_error(error: DomainError) -> ResponseReturnValue:
@@ -161,11 +199,12 @@ def init_app(app: Flask) -> None:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies)  # type: ignore[method-assign]
 
     @app.before_request
-    def prepare() -> None:
+    def prepare() -> ResponseReturnValue | None:
         g.request_id = uuid.uuid4().hex[:12]
         g.form_targets = app.extensions.get("form_targets", [])
         if "\0" in request.path:  # no address of ours, and PostgreSQL cannot even look for it
             abort(HTTPStatus.NOT_FOUND)
+        return _checked_before_body()
 
     # After `prepare`: its refusals are answers that need headers too.
     csrf.init_app(app)

@@ -6,6 +6,7 @@ Keys are hashed with the installation's secret and the day, so that no address o
 import hashlib
 import hmac
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 from flask import current_app
@@ -20,15 +21,22 @@ KEEP = timedelta(days=2)
 
 def count(scope: str, key: str, window: timedelta, now: datetime) -> int:
     """Count one more of `key` in the present window and answer how many it makes. Commits."""
-    start = datetime.fromtimestamp(now.timestamp() // window.total_seconds() * window.total_seconds(), tz=now.tzinfo)
-    digest = _digest(f"{scope}|{key}|{now.date()}")
-    mine = sa.and_(
-        ThrottleCounter.scope == scope, ThrottleCounter.key_hash == digest, ThrottleCounter.window_start == start
-    )
+    name = _counter(scope, key, window, now)
     with unit_of_work():
-        insert_if_absent(ThrottleCounter, scope=scope, key_hash=digest, window_start=start, hits=0)
-        step = sa.update(ThrottleCounter).where(mine).values(hits=ThrottleCounter.hits + 1)
+        insert_if_absent(ThrottleCounter, **name, hits=0)
+        step = sa.update(ThrottleCounter).filter_by(**name).values(hits=ThrottleCounter.hits + 1)
         return int(db.session.scalar(step.returning(ThrottleCounter.hits)) or 0)
+
+
+def take_back(scope: str, key: str, window: timedelta, now: datetime) -> None:
+    """Uncount one: for what is counted before it is known whether it was a fault. Belongs into a unit of work."""
+    step = sa.update(ThrottleCounter).filter_by(**_counter(scope, key, window, now)).where(ThrottleCounter.hits > 0)
+    db.session.execute(step.values(hits=ThrottleCounter.hits - 1))
+
+
+def _counter(scope: str, key: str, window: timedelta, now: datetime) -> dict[str, Any]:
+    start = datetime.fromtimestamp(now.timestamp() // window.total_seconds() * window.total_seconds(), tz=now.tzinfo)
+    return {"scope": scope, "key_hash": _digest(f"{scope}|{key}|{now.date()}"), "window_start": start}
 
 
 def _digest(text: str) -> str:

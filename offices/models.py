@@ -42,6 +42,15 @@ class Office(Base):
     active: Mapped[bool] = mapped_column(default=True)
 
 
+class OfficeStaff(Base):
+    """Which members of staff belong to which office."""
+
+    __tablename__ = "office_staff"
+
+    office_id: Mapped[int] = mapped_column(sa.ForeignKey("offices.id"), primary_key=True)
+    member_id: Mapped[int] = mapped_column(sa.ForeignKey("staff_members.id"), primary_key=True, index=True)
+
+
 class PrintBatch(Base):
     """A print run; `total` and `done` count pages. A worker holds it until `lease_until`."""
 

@@ -13,9 +13,10 @@ from alembic.script import ScriptDirectory
 from flask import Flask
 from flask_migrate import downgrade, upgrade
 
+import ledger.triggers
+import staff.triggers
 from app import create_app
 from core.db import db
-from ledger import triggers
 from tests import databases
 
 
@@ -55,7 +56,9 @@ def triggers_installed() -> set[str]:
 
 
 def triggers_expected() -> set[str]:
-    return set(triggers.SQLITE if db.engine.dialect.name == "sqlite" else triggers.POSTGRESQL)
+    on_sqlite = db.engine.dialect.name == "sqlite"
+    rooms = (ledger.triggers, staff.triggers)
+    return {name for room in rooms for name in (room.SQLITE if on_sqlite else room.POSTGRESQL)}
 
 
 def differences() -> list[Any]:

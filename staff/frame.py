@@ -1,0 +1,67 @@
+"""The frame of the console: what stands in the menu and on the front page, by role.
+
+Rooms register what is theirs when the application is built; this room imports none of them.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Flask, current_app, request
+from flask_security import current_user
+
+from staff.access import Actor, acting, roles_of
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A page in the menu; `title` is a lazy text. Who may open the page sees the entry."""
+
+    endpoint: str
+    title: Any
+    icon: str
+    order: int
+
+
+@dataclass(frozen=True)
+class Card:
+    """A block of the front page for some roles: `render` makes its HTML, or nothing when it has nothing to say."""
+
+    render: Callable[[Actor], str]
+    roles: frozenset[str]
+    order: int
+
+
+def add_entry(app: Flask, endpoint: str, title: Any, *, icon: str, order: int) -> None:
+    _registered(app, "staff_menu").append(Entry(endpoint, title, icon, order))
+
+
+def add_card(app: Flask, render: Callable[[Actor], str], *roles: str, order: int) -> None:
+    _registered(app, "staff_cards").append(Card(render, frozenset(roles), order))
+
+
+def _registered(app: Flask, name: str) -> list[Any]:
+    found: list[Any] = app.extensions.setdefault(name, [])
+    return found
+
+
+def menu() -> list[tuple[Entry, bool]]:
+    """The entries for the member who looks, and whether each is where they are now."""
+    if not current_user.is_authenticated:
+        return []
+    app, actor = current_app, acting()
+    entries = [each for each in app.extensions.get("staff_menu", []) if roles_of(app, each.endpoint) & actor.roles]
+    return [(each, _is_here(each)) for each in sorted(entries, key=lambda each: each.order)]
+
+
+def _is_here(entry: Entry) -> bool:
+    return bool(request.endpoint) and request.endpoint == entry.endpoint
+
+
+def cards(actor: Actor) -> list[str]:
+    wanted = [each for each in current_app.extensions.get("staff_cards", []) if each.roles & actor.roles]
+    return [html for each in sorted(wanted, key=lambda each: each.order) if (html := each.render(actor))]
+
+
+def init_app(app: Flask) -> None:
+    app.jinja_env.globals.update(staff_menu=menu)

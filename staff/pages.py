@@ -1,0 +1,35 @@
+"""The console's front page."""
+
+from flask import Blueprint, Flask, render_template
+from flask_babel import lazy_gettext as _l
+
+from staff import access, frame, signin
+from staff.access import acting, allowed
+from staff.models import ROLES
+
+blueprint = Blueprint(
+    "staff", __name__, template_folder="templates", static_folder="static", static_url_path="/static/staff"
+)
+
+ROLE_NAMES = {
+    "office": _l("Office"),
+    "finance": _l("Finance"),
+    "campaign": _l("Campaign"),
+    "admin": _l("Administration"),
+}
+
+
+@blueprint.get("/staff")
+@allowed(*ROLES)
+def front() -> str:
+    actor = acting()
+    return render_template("staff/front.html", actor=actor, cards=frame.cards(actor))
+
+
+def init_app(app: Flask) -> None:
+    app.register_blueprint(blueprint)
+    access.init_app(app)
+    signin.init_app(app)
+    frame.init_app(app)
+    app.jinja_env.globals["staff_role_names"] = ROLE_NAMES
+    frame.add_entry(app, "staff.front", _l("Start"), icon="heart", order=0)

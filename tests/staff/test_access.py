@@ -1,0 +1,95 @@
+"""Deny by default: every page under /staff/ says whom it is for, and is refused to all others."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from flask import Flask
+from werkzeug.routing import Rule
+
+from staff.access import EVERYBODY, OF_THE_LIBRARY, PREFIX, allowed, is_guarded, roles_of
+from staff.models import ROLES
+from tests.staff.console import Browser, make_member
+
+SignedIn = Callable[..., Browser]
+
+
+def guarded(app: Flask) -> Iterator[Rule]:
+    for rule in app.url_map.iter_rules():
+        if is_guarded(app, rule.endpoint, rule.rule):
+            yield rule
+
+
+def address(app: Flask, rule: Rule) -> str:
+    values = {
+        name: 1 if type(rule._converters[name]).__name__ == "IntegerConverter" else "x" for name in rule.arguments
+    }
+    return app.url_map.bind("localhost").build(rule.endpoint, values, method=next(iter(rule.methods or {"GET"})))
+
+
+def test_every_page_of_the_console_says_whom_it_is_for(app: Flask) -> None:
+    silent = [rule.rule for rule in guarded(app) if not roles_of(app, rule.endpoint)]
+    assert silent == []
+    assert {rule.endpoint for rule in guarded(app)} >= set(OF_THE_LIBRARY)
+
+
+def test_only_the_sign_in_page_is_for_everybody(app: Flask) -> None:
+    assert {rule.endpoint for rule in guarded(app) if roles_of(app, rule.endpoint) == EVERYBODY} == {"security.login"}
+
+
+def test_nobody_gets_in_without_signing_in(app: Flask) -> None:
+    browser = Browser(app)
+    for rule in guarded(app):
+        if rule.endpoint == "security.login":
+            continue
+        for method in (rule.methods or set()) - {"OPTIONS", "HEAD"}:
+            answer = browser.client.open(address(app, rule), method=method)
+            assert (answer.status_code, answer.location.partition("?")[0]) == (303, "/staff/login"), rule.rule
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_other_roles_are_refused_everywhere(app: Flask, role: str) -> None:
+    browser = Browser(app)
+    browser.sign_in(make_member(f"{role}@example.org", role))
+    browser.get("/staff")
+    for rule in guarded(app):
+        roles = roles_of(app, rule.endpoint)
+        if roles == EVERYBODY or rule.endpoint == "security.logout":
+            continue
+        for method in (rule.methods or set()) - {"OPTIONS", "HEAD"}:
+            send = browser.post if method == "POST" else browser.get
+            status = send(address(app, rule)).status_code
+            assert (status == 403) == (role not in roles), (rule.rule, method, status)
+
+
+def test_a_page_that_says_nothing_is_refused_to_everybody(app: Flask, signed_in: SignedIn) -> None:
+    app.add_url_rule(f"{PREFIX}/forgotten", "forgotten", lambda: "secret")
+    assert signed_in(*ROLES).get("/staff/forgotten").status_code == 403
+
+
+def test_a_page_elsewhere_is_guarded_once_it_says_whom_it_is_for(app: Flask, signed_in: SignedIn) -> None:
+    @allowed("finance")
+    def view() -> str:
+        return "figures"
+
+    app.add_url_rule("/elsewhere", "elsewhere", view)
+    assert Browser(app).get("/elsewhere").status_code == 303
+    assert signed_in("office").get("/elsewhere").status_code == 403
+    assert signed_in("finance").get("/elsewhere").text == "figures"
+
+
+def test_a_body_is_not_read_before_the_check(app: Flask) -> None:
+    answer = Browser(app).client.post("/staff/password", data={"x": "y" * 600_000})
+    assert answer.status_code == 303
+
+
+def test_roles_are_spelled_right() -> None:
+    with pytest.raises(ValueError, match="roles are"):
+        allowed("office", "amdin")
+    with pytest.raises(ValueError, match="roles are"):
+        allowed()
+
+
+def test_refusals_are_told_in_the_console(signed_in: SignedIn) -> None:
+    browser = signed_in("office")
+    assert 'class="console-header"' in browser.get("/staff/nothing-here").text
+    assert browser.get("/staff/nothing-here").status_code == 404
