@@ -7,7 +7,7 @@ from flask_wtf import FlaskForm
 from wtforms import BooleanField, HiddenField, StringField
 
 from core.money import BadAmount, Money, parse_amount
-from donations import errors
+from donations import errors, views
 from donations.models import Campaign
 
 PRESELECTED = 1  # index of the suggested amount that is chosen at first
@@ -17,7 +17,7 @@ class DonationForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
     """`choice` is a suggested amount in minor units; what is typed as `amount` counts instead of it."""
 
     key = HiddenField(default=lambda: secrets.token_urlsafe(16))
-    placement = HiddenField()
+    placement = HiddenField(default=views.followed_link)
     choice = StringField()
     amount = StringField(_l("Another amount"))
     name = StringField(_l("Your name"))

@@ -67,7 +67,7 @@ def _start(found: Campaign, form: DonationForm, now: datetime) -> Donation:
         name=form.name.data,
         email=form.email.data,
         anonymous=bool(form.anonymous.data),
-        placement=form.placement.data,
+        placement=form.placement.data or views.followed_link(),
     )
     # The form's key makes a double press one donation. Going back and changing the amount is another gift, though
     # the browser sends the same key: what is given is part of it.

@@ -21,6 +21,7 @@ from core.money import MAX_MINOR, Money
 from donations import errors, queries
 from donations.models import Campaign, Donation, Donor, Payment
 from donations.state import apply_payment_fact, lock_donation, lock_payment, settle
+from offices.queries import attributed_code
 from payments.base import (
     Checkout,
     CheckoutRequest,
@@ -41,7 +42,6 @@ NAME_LIMIT = 120
 MAX_ATTEMPTS = 20  # of one donation: enough for a person, few for somebody who tests stolen cards
 
 _KEY = re.compile(r"[\x20-\x7e]{1,255}")
-_PLACEMENT = re.compile(r"[0-9A-Za-z]{1,20}", re.ASCII)
 _JOINERS = "\u200c\u200d"  # invisible, but part of how some names are written
 
 
@@ -57,7 +57,7 @@ class Gift:
     name: str | None = field(default=None, repr=False)
     email: str | None = field(default=None, repr=False)
     anonymous: bool = False
-    placement: str | None = None
+    placement: str | None = None  # code of the link that led here, as it was handed over
 
     def fingerprint(self) -> str:
         values = [self.campaign, self.amount_minor, self.currency, self.locale, self.name, self.email]
@@ -101,7 +101,7 @@ def _record(gift: Gift, key: str, now: datetime) -> Donation:
         currency=amount.currency,
         locale=gift.locale if gift.locale in LOCALES else DEFAULT_LOCALE,
         channel=gift.channel,
-        placement=gift.placement if gift.placement and _PLACEMENT.fullmatch(gift.placement) else None,
+        placement=attributed_code(gift.placement),
         created_at=now,
         idempotency_scope=gift.channel,
         idempotency_key=key,

@@ -3,13 +3,14 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from flask import current_app
+from flask import current_app, request
 
 from core import throttle
 from core.http import client_address, public_url
 from donations import errors
 from donations.models import Donation
 from donations.services import Addresses
+from offices.links import COOKIE
 from stickers.services import codes_of
 
 START_WINDOW = timedelta(minutes=10)
@@ -32,6 +33,11 @@ def require_patience(now: datetime) -> None:
     limit = current_app.config["STARTS_PER_ADDRESS"]
     if limit and throttle.count("start", client_address(), START_WINDOW, now) > limit:
         raise errors.TooManyStarts
+
+
+def followed_link() -> str | None:
+    """The code of the short link that this browser came by within a day; unchecked."""
+    return request.cookies.get(COOKIE)
 
 
 def checkout_url(donation: Donation) -> str | None:

@@ -106,3 +106,9 @@ def campaign_id(slug: str | None) -> int | None:
 
 def campaign_slugs() -> dict[int, str]:
     return {row.id: row.slug for row in db.session.execute(sa.select(campaigns.c.id, campaigns.c.slug))}
+
+
+def replacement_codes() -> dict[int, str]:
+    """Codes of links that replaced others, by id."""
+    query = sa.select(_successor.id, _successor.code).join(Placement, Placement.replaced_by_id == _successor.id)
+    return {row.id: row.code for row in db.session.execute(query)}

@@ -32,6 +32,7 @@ def placed(app: Flask) -> Add:
         with unit_of_work() as session:
             placement = Placement(**{**values, **columns})
             session.add(placement)
+        db.session.expunge(placement)  # a value from here on, whatever happens to its row
         return placement
 
     return add

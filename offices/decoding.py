@@ -1,0 +1,103 @@
+"""Which encoding and separator a CSV file came in: people send what their spreadsheet saved.
+
+UTF-8 (with and without a byte-order mark), UTF-16 and cp1251 are told apart by what the bytes say; the file is read in
+parts and never held as a whole.
+"""
+
+import codecs
+import csv
+import io
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO, TextIO
+
+CHUNK = 1 << 16
+ASCII = 0x7F
+SEPARATORS = (",", ";", "\t")
+
+_MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+_CYRILLIC = set("абвгдеёжзийклмнопрстуфхцчшщъыьэюяіў")
+_CYRILLIC |= {letter.upper() for letter in _CYRILLIC} | set("«»„“”’‘–—…№°·•\u00a0")
+_CREDIBLE = 0.9  # of what cp1251 makes of the bytes beyond ASCII is Russian or Belarusian
+
+
+class NotText(Exception):
+    """The bytes are text in no encoding that is read here; `line` is the first that shows it."""
+
+    def __init__(self, line: int) -> None:
+        super().__init__(line)
+        self.line = line
+
+
+def detect_encoding(stream: BinaryIO) -> str:
+    """The name of the encoding. Raises `NotText`."""
+    stream.seek(0)
+    head = stream.read(4)
+    for mark, encoding in _MARKS:
+        if head.startswith(mark):
+            return _checked(stream, encoding)
+    if 0 in head and len(head) == 4:  # UTF-16 of Latin names of columns has a NUL in each character
+        return _checked(stream, "utf-16-le" if head[1] == 0 else "utf-16-be")
+    broken = _first_broken_line(stream, "utf-8")
+    if broken is None:
+        return "utf-8"
+    if _first_broken_line(stream, "cp1251") is None and _reads_as_cyrillic(stream):
+        return "cp1251"
+    raise NotText(broken)
+
+
+def _checked(stream: BinaryIO, encoding: str) -> str:
+    if (broken := _first_broken_line(stream, encoding)) is not None:
+        raise NotText(broken)
+    return encoding
+
+
+def _parts(stream: BinaryIO) -> Iterator[bytes]:
+    stream.seek(0)
+    while part := stream.read(CHUNK):
+        yield part
+
+
+def _first_broken_line(stream: BinaryIO, encoding: str) -> int | None:
+    decoder, line = codecs.getincrementaldecoder(encoding)(), 1
+    for part in _parts(stream):
+        try:
+            line += decoder.decode(part).count("\n")
+        except UnicodeDecodeError as fault:
+            return line + fault.object[: fault.start].decode(encoding, "replace").count("\n")
+    try:
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return line
+    return None
+
+
+def _reads_as_cyrillic(stream: BinaryIO) -> bool:
+    counts: Counter[int] = Counter()
+    for part in _parts(stream):
+        counts.update(part)
+    beyond = {bytes([byte]).decode("cp1251"): count for byte, count in counts.items() if byte > ASCII}
+    credible = sum(count for char, count in beyond.items() if char in _CYRILLIC)
+    return credible >= sum(beyond.values()) * _CREDIBLE
+
+
+@contextmanager
+def opened(stream: BinaryIO, encoding: str) -> Iterator[TextIO]:
+    """The stream as text from its beginning. It stays open afterwards."""
+    stream.seek(0)
+    text = io.TextIOWrapper(stream, encoding=encoding, newline="")
+    try:
+        yield text
+    finally:
+        text.detach()
+
+
+def detect_separator(header: str, names: frozenset[str]) -> str:
+    """The one that cuts the first line into the most known names of columns; a comma if none does."""
+
+    def known(separator: str) -> int:
+        cells = next(csv.reader([header], delimiter=separator), [])
+        return sum(cell.strip().lower() in names for cell in cells)
+
+    return max(SEPARATORS, key=known)

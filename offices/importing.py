@@ -1,0 +1,275 @@
+"""Offices from CSV. A file is checked as a whole first; one bad line, and nothing of it is imported.
+
+Columns are those of `offices.exporting`, in any order: all are needed except `active`; without it new offices are
+active and known ones stay as they are. Cells of be and en may be empty, which means "as in Russian". A code that is
+known updates its office. The file is read in parts and never held as a whole.
+"""
+
+import csv
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, BinaryIO
+
+import sqlalchemy as sa
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from sqlalchemy.dialects import postgresql, sqlite
+
+from core.cells import plain
+from core.db import db
+from core.errors import Invalid
+from core.i18n import DEFAULT_LOCALE, LOCALES, Localized
+from offices.decoding import NotText, detect_encoding, detect_separator, opened
+from offices.exporting import OFFICE_COLUMNS
+from offices.models import Office
+from offices.schemas import CODE, LIMITS, NO, OPTIONAL_CELLS, OPTIONAL_COLUMNS, YES
+
+PART = 500
+HEADER_LIMIT = 10_000  # characters
+SHOWN = 100  # faults in an answer; the report has all of them
+
+REASONS = {
+    "encoding_unknown": _l("This is text in no encoding that we read: save the file as UTF-8, UTF-16 or Windows-1251."),
+    "file_empty": _l("The file has no lines."),
+    "column_missing": _l("This column is missing."),
+    "column_unknown": _l("This column is not known here."),
+    "column_twice": _l("This column is there twice."),
+    "row_malformed": _l("Quotes or separators of this line do not fit."),
+    "cells_wrong": _l("This line has %(found)s cells, and %(wanted)s are needed."),
+    "value_missing": _l("This cell must not be empty."),
+    "value_too_long": _l("At most %(limit)s characters fit here."),
+    "control_character": _l("This cell has line breaks or invisible control characters."),
+    "code_invalid": _l("A code has up to 20 Latin letters, figures, dots, dashes and underscores."),
+    "code_twice": _l("This code stands in line %(first)s too."),
+    "active_invalid": _l("yes or no is needed."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong where. Lines count from 1, as editors count them; `column` is empty when it is about the line."""
+
+    line: int
+    column: str
+    code: str
+    values: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def reason(self) -> str:
+        """In the reader's language."""
+        text = str(REASONS[self.code])
+        return text % self.values if self.values else text
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a file holds and what importing it does: offices made, changed, and left as they were."""
+
+    faults: tuple[Fault, ...] = ()
+    lines: int = 0
+    new: int = 0
+    changed: int = 0
+    same: int = 0
+    encoding: str = ""
+    separator: str = ""
+
+    @property
+    def good(self) -> bool:
+        return not self.faults
+
+
+class ImportRefused(Invalid):
+    """The file has faults; `report` names each."""
+
+    code = "import_refused"
+    text = _l("Nothing was imported: the file has faults.")
+
+    def __init__(self, report: Report) -> None:
+        errors: dict[str, list[str]] = {}
+        for fault in report.faults[:SHOWN]:
+            errors.setdefault(str(fault.line), []).append(f"{fault.column}: {fault.reason}".removeprefix(": "))
+        super().__init__(errors=errors)
+        self.report = report
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    line: int
+    values: dict[str, str]
+
+
+def check_offices(stream: BinaryIO) -> Report:
+    """What importing would do, and every fault there is. Reads only; never raises for what the file holds."""
+    return _go_through(stream, lambda offices: None)
+
+
+def import_offices(stream: BinaryIO) -> Report:
+    """Make and update all offices of the file. Raises `ImportRefused` when it has any fault: the unit of work that
+    this must be called in takes back what was written before the fault was met."""
+    report = _go_through(stream, _store)
+    if not report.good:
+        raise ImportRefused(report)
+    return report
+
+
+def _go_through(stream: BinaryIO, take: Callable[[list[dict[str, Any]]], None]) -> Report:
+    """Read the file once and hand over, in parts and up to the first fault, what is new or changed."""
+    file = _File(stream)
+    new = changed = same = lines = 0
+    for part in _in_parts(file.rows()):
+        lines += len(part)
+        if not file.faults:  # what a bad file would change is nobody's question
+            made, altered, left = _compare(part)
+            take([*made, *altered])
+            new, changed, same = new + len(made), changed + len(altered), same + left
+    counts = {"new": new, "changed": changed, "same": same} if not file.faults else {}
+    return Report(tuple(file.faults), lines, encoding=file.encoding, separator=file.separator, **counts)
+
+
+def _in_parts(rows: Iterator[_Row]) -> Iterator[list[_Row]]:
+    while part := list(islice(rows, PART)):
+        yield part
+
+
+class _File:
+    """One reading of a file: good rows come out of `rows`, what is wrong gathers in `faults`."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self.stream = stream
+        self.faults: list[Fault] = []
+        self.encoding = self.separator = ""
+        self.columns: list[str] = []
+        self._lines_of_codes: dict[str, int] = {}
+
+    def rows(self) -> Iterator[_Row]:
+        try:
+            self.encoding = detect_encoding(self.stream)
+        except NotText as bad:
+            self._fault(bad.line, "", "encoding_unknown")
+            return
+        with opened(self.stream, self.encoding) as text:
+            first = next((line for line in iter(lambda: text.readline(HEADER_LIMIT), "") if line.strip()), "")
+            self.separator = detect_separator(first, frozenset(OFFICE_COLUMNS))
+            text.seek(0)
+            records = self._records(text)
+            line, header = next(records, (1, []))
+            if not header:
+                self._fault(line, "", "file_empty")
+            elif self._reads_header(line, header):
+                yield from self._good_rows(records)
+
+    def _fault(self, line: int, column: str, code: str, **values: Any) -> None:
+        self.faults.append(Fault(line, column, code, values))
+
+    def _records(self, text: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
+        """(first line, cells) of every record that is not empty."""
+        reader = csv.reader(text, delimiter=self.separator, strict=True)
+        while True:
+            line = reader.line_num + 1
+            try:
+                cells = next(reader)
+            except StopIteration:
+                return
+            except csv.Error:
+                self._fault(line, "", "row_malformed")
+                continue
+            if any(cell.strip() for cell in cells):
+                yield line, cells
+
+    def _reads_header(self, line: int, cells: list[str]) -> bool:
+        self.columns = [cell.strip().lower() for cell in cells]
+        for place, name in enumerate(self.columns):
+            if name not in OFFICE_COLUMNS:
+                self._fault(line, _shown(name), "column_unknown")
+            elif name in self.columns[:place]:
+                self._fault(line, name, "column_twice")
+        for name in OFFICE_COLUMNS:
+            if name not in self.columns and name not in OPTIONAL_COLUMNS:
+                self._fault(line, name, "column_missing")
+        return not self.faults
+
+    def _good_rows(self, records: Iterator[tuple[int, list[str]]]) -> Iterator[_Row]:
+        for line, cells in records:
+            before = len(self.faults)
+            if len(cells) != len(self.columns):
+                self._fault(line, "", "cells_wrong", found=len(cells), wanted=len(self.columns))
+                continue
+            values = {name: plain(cell.strip()) for name, cell in zip(self.columns, cells, strict=True)}
+            for name, value in values.items():
+                self._check_cell(line, name, value)
+            self._check_code(line, values)
+            if len(self.faults) == before:
+                yield _Row(line, values)
+
+    def _check_cell(self, line: int, name: str, value: str) -> None:
+        if not value:
+            if name not in OPTIONAL_CELLS:
+                self._fault(line, name, "value_missing")
+        elif not value.isprintable() and any(unicodedata.category(char) in _UNWANTED for char in value):
+            self._fault(line, name, "control_character")
+        elif name == "active" and value.lower() not in YES | NO:
+            self._fault(line, name, "active_invalid")
+        elif name != "code" and len(value) > LIMITS[name]:
+            self._fault(line, name, "value_too_long", limit=LIMITS[name])
+
+    def _check_code(self, line: int, values: dict[str, str]) -> None:
+        code = values["code"] = values["code"].upper()
+        if code and not CODE.fullmatch(code):
+            self._fault(line, "code", "code_invalid")
+        elif code and (first := self._lines_of_codes.setdefault(code, line)) != line:
+            self._fault(line, "code", "code_twice", first=first)
+
+
+_UNWANTED = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+
+
+def _shown(name: str) -> str:
+    """An unknown column's name, fit for a message."""
+    return "".join(char if char.isprintable() else "?" for char in name[:40]) or _("(no name)")
+
+
+def _texts(values: dict[str, str], what: str) -> Localized:
+    texts = {locale: values[f"{what}_{locale}"] for locale in LOCALES}
+    return Localized({locale: text for locale, text in texts.items() if text or locale == DEFAULT_LOCALE})
+
+
+def _compare(rows: list[_Row]) -> tuple[list[dict[str, Any]], list[dict[str, Any]], int]:
+    """(offices to make, offices to change, how many stay as they are)"""
+    query = sa.select(Office.code, Office.name, Office.address, Office.region, Office.active)
+    known = {
+        office.code: office._asdict()
+        for office in db.session.execute(query.where(Office.code.in_([row.values["code"] for row in rows])))
+    }
+    made, altered = [], []
+    for row in rows:
+        there = known.get(row.values["code"])
+        wish = _office(row.values, active=there["active"] if there else True)
+        if there is None:
+            made.append(wish)
+        elif there != wish:
+            altered.append(wish)
+    return made, altered, len(rows) - len(made) - len(altered)
+
+
+def _office(values: dict[str, str], *, active: bool) -> dict[str, Any]:
+    said = values.get("active", "").lower()
+    return {
+        "code": values["code"],
+        "name": _texts(values, "name"),
+        "address": _texts(values, "address"),
+        "region": values["region"],
+        "active": said in YES if said else active,
+    }
+
+
+def _store(offices: list[dict[str, Any]]) -> None:
+    """Insert or update. Sorted, so that two imports at once wait for each other only one way."""
+    if not offices:
+        return
+    kind: Any = postgresql.insert if db.session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    insert = kind(Office.__table__)
+    fresh = {name: insert.excluded[name] for name in ("name", "address", "region", "active")}
+    upsert = insert.on_conflict_do_update(index_elements=[Office.code], set_=fresh)
+    db.session.connection().execute(upsert, sorted(offices, key=lambda office: str(office["code"])))
