@@ -2,7 +2,7 @@
 
 from flask_babel import lazy_gettext as _l
 
-from core.errors import Conflict, Invalid, NotFound
+from core.errors import Conflict, DomainError, Invalid, NotFound
 
 
 class UnknownOffice(NotFound):
@@ -13,6 +13,11 @@ class UnknownOffice(NotFound):
 class UnknownPlacement(NotFound):
     code = "placement_not_found"
     text = _l("We do not know this link. Please check its code.")
+
+
+class NotYourOffice(DomainError):
+    code, status = "not_your_office", 403
+    text = _l("You do not belong to this office.")
 
 
 class PlacementNotActive(Conflict):

@@ -8,6 +8,7 @@ from flask_migrate import upgrade
 from core.clock import utcnow
 from core.jobs import run_worker
 from ops.demo import seed_demo
+from ops.demo_staff import NotInDevelopment, seed_staff
 
 demo = AppGroup("demo", help="Demonstration data.")
 
@@ -16,6 +17,15 @@ demo = AppGroup("demo", help="Demonstration data.")
 def seed() -> None:
     """Make the demonstration campaign if it is not there yet."""
     click.echo("made the demonstration campaign" if seed_demo(utcnow()) else "the demonstration campaign is there")
+
+
+@demo.command("staff")
+def seed_members() -> None:
+    """Make offices and one member of staff for each role; their password is in the README. Only in development."""
+    try:
+        click.echo("made members of staff" if seed_staff(utcnow()) else "the members of staff are there")
+    except NotInDevelopment:
+        raise click.ClickException("everybody knows their password: only with APP_ENV=development") from None
 
 
 @click.command("worker")
@@ -28,10 +38,13 @@ def worker(threads: int | None) -> None:
 
 @click.command("setup")
 def setup() -> None:
-    """Bring the database to the present schema; outside production also make the demonstration campaign."""
+    """Bring the database to the present schema; outside production also make the demonstration campaign, and in
+    development offices and members of staff."""
     upgrade()
     if current_app.config["APP_ENV"] != "production":
         seed_demo(utcnow())
+    if current_app.config["APP_ENV"] == "development":
+        seed_staff(utcnow())
 
 
 def init_app(app: Flask) -> None:

@@ -32,4 +32,4 @@ def init_app(app: Flask) -> None:
     signin.init_app(app)
     frame.init_app(app)
     app.jinja_env.globals["staff_role_names"] = ROLE_NAMES
-    frame.add_entry(app, "staff.front", _l("Start"), icon="heart", order=0)
+    frame.add_entry(app, "staff.front", _l("Start"), icon="home", order=0)
