@@ -12,7 +12,6 @@ from collections import Counter
 
 import sqlalchemy as sa
 from flask import Flask
-from sqlalchemy.exc import SQLAlchemyError
 
 from core.db import db, unit_of_work
 from offices.models import Placement
@@ -70,7 +69,7 @@ class ScanBuffer:
                 return
             try:
                 self._write(batch)
-            except SQLAlchemyError:
+            except Exception:
                 log.exception("scans of %s placements were not written yet", len(batch))
                 with self._lock:
                     self._waiting.update(batch)

@@ -2,6 +2,7 @@
 
 import io
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -271,3 +272,18 @@ def test_the_commands_import_and_export(app: Flask, tmp_path: Path) -> None:
     assert bad.exit_code == 1
     assert "line 2, column code: code_invalid:" in bad.output
     assert runner.invoke(args=["offices", "export"]).output.startswith("code,name_ru")
+
+
+def test_two_imports_at_once_end_as_one_after_the_other(app: Flask) -> None:
+    """Both name the same offices, in opposite orders."""
+    lines = [f"D{number},Офис,,,ул. Мира,,,Минск,yes" for number in range(1500)]
+    files = [as_bytes(HEADER, *lines), as_bytes(HEADER, *reversed(lines))]
+
+    def run(data: bytes) -> Report:
+        with app.app_context():
+            return take(data)
+
+    with ThreadPoolExecutor(2) as pool:
+        reports = list(pool.map(run, files))
+    assert sorted((report.new, report.same) for report in reports) == [(0, 1500), (1500, 0)]
+    assert len(rows()) == 1500
