@@ -21,9 +21,11 @@ import donations.api
 import donations.jobs
 import donations.letters
 import donations.pages
+import donations.posters
 import finance.cli
 import offices.cli
 import offices.pages
+import offices.posters_cli
 import ops.cli
 import ops.health
 import ops.metrics
@@ -61,9 +63,11 @@ def create_app(settings: Mapping[str, Any] | None = None) -> Flask:
     for room in (
         donations.api,
         donations.pages,
+        donations.posters,
         stickers.pages,
         offices.pages,
         offices.cli,
+        offices.posters_cli,
         finance.cli,
         webhooks.api,
         webhooks.cli,

@@ -1,0 +1,165 @@
+"""`flask posters …`: print runs of any size from the command line."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+from flask import Flask
+from flask.cli import AppGroup
+
+from core.clock import utcnow
+from core.db import db, unit_of_work
+from core.errors import DomainError
+from core.i18n import DEFAULT_LOCALE, LOCALES
+from offices import print_jobs
+from offices import print_services as services
+from offices.models import PrintBatch
+from offices.print_errors import AlreadyPrinting, RunEnded, failure
+from offices.printing import symbols
+from offices.printing.formats import FORMATS
+from offices.printing.texts import campaigns
+
+posters = AppGroup("posters", help="Posters, counter cards and stickers with QR codes.")
+
+OUTPUT = click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Copy the finished file there.")
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    try:
+        yield
+    except DomainError as refusal:
+        raise click.ClickException(f"{refusal.code}: {refusal.message}") from None
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[int, int], None]]:
+    with click.progressbar(length=total, label="pages", show_pos=True) as bar:
+        yield lambda done, _: bar.update(done - bar.pos)
+
+
+def _run(batch: PrintBatch, output: Path | None) -> None:
+    """Print it here and now, and say where the file is."""
+    batch_id, public_id = batch.id, batch.public_id
+    try:
+        with _progress(batch.total) as progress:
+            printed = print_jobs.print_batch(batch_id, progress)
+    except KeyboardInterrupt:
+        raise click.ClickException(f"interrupted; `flask posters resume {public_id}` goes on from here") from None
+    batch = db.session.get_one(PrintBatch, batch_id, populate_existing=True)
+    if not printed:
+        match batch.state:
+            case "failed":
+                raise failure(batch.error)
+            case "cancelled":
+                raise RunEnded
+            case "queued" | "running":
+                raise AlreadyPrinting
+    _hand_over(batch, output)
+
+
+def _hand_over(batch: PrintBatch, output: Path | None) -> None:
+    path = services.finished_file(batch)
+    if output is not None:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        draft = output.with_name(f"{output.name}.draft")
+        shutil.copyfile(path, draft)
+        path = draft.replace(output)
+    click.echo(f"{path}  {batch.total} pages  run {batch.public_id}")
+
+
+@posters.command("print")
+@click.option("--campaign", required=True, help="Its short name in addresses.")
+@click.option("--format", "format_", default="a4", show_default=True, help=f"One of {', '.join(FORMATS)}.")
+@click.option("--copies", type=int, default=1, show_default=True, help="Pages for each office, each with its own code.")
+@click.option("--office", "offices", multiple=True, help="Code of an office; may be given again.")
+@click.option("--all-offices", is_flag=True, help="For all active offices.")
+@click.option("--language", type=click.Choice(LOCALES), default=DEFAULT_LOCALE, show_default=True)
+@click.option("--packaging", type=click.Choice(services.PACKAGINGS), default="pdf", show_default=True)
+@OUTPUT
+def print_(
+    campaign: str,
+    format_: str,
+    copies: int,
+    offices: tuple[str, ...],
+    all_offices: bool,
+    language: str,
+    packaging: str,
+    output: Path | None,
+) -> None:
+    """Make posters, each with a code of its own, and print them into one PDF or a ZIP with one for each office."""
+    if bool(offices) == all_offices:
+        raise click.UsageError("name offices with --office, or give --all-offices")
+    campaign_id = campaigns().find(campaign)
+    if campaign_id is None:
+        raise click.ClickException(f"no campaign {campaign}")
+    with _refusals():
+        with unit_of_work():
+            batch = services.create_batch(
+                campaign_id=campaign_id,
+                format=format_,
+                language=language,
+                copies=copies,
+                offices=None if all_offices else offices,
+                packaging=packaging,
+                created_by="command line",
+                now=utcnow(),
+            )
+        click.echo(f"run {batch.public_id}: {batch.total} pages", err=True)
+        _run(batch, output)
+
+
+@posters.command("resume")
+@click.argument("run")
+@OUTPUT
+def resume(run: str, output: Path | None) -> None:
+    """Go on with a run that failed or was interrupted; print one again as it was when its file is gone."""
+    with _refusals():
+        with unit_of_work():
+            batch = services.find_batch(run)
+            services.print_again(batch, utcnow())
+        if batch.state == "done":
+            _hand_over(batch, output)
+        else:
+            _run(batch, output)
+
+
+@posters.command("cancel")
+@click.argument("run")
+def cancel(run: str) -> None:
+    """Stop a run for good; its codes are retired."""
+    with _refusals(), unit_of_work():
+        services.cancel(services.find_batch(run), utcnow())
+    click.echo("cancelled")
+
+
+@posters.command("list")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
+def list_(limit: int) -> None:
+    """The newest runs, one a line: time, state, pages, format, language, run, error."""
+    for batch in services.newest(limit):
+        cells = (f"{batch.created_at:%Y-%m-%d %H:%M:%S}", batch.state, f"{batch.done}/{batch.total}", batch.format)
+        click.echo("  ".join([*cells, batch.language, batch.public_id, batch.error or ""]).rstrip())
+
+
+@posters.command("symbol")
+@click.argument("code")
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), required=True, help="A .svg or .png file.")
+def symbol(code: str, output: Path) -> None:
+    """The bare QR symbol of one placement, for somebody else's layout."""
+    with _refusals():
+        address = services.address_of(code)
+    match output.suffix.lower():
+        case ".svg":
+            output.write_text(symbols.svg(address), encoding="utf-8")
+        case ".png":
+            output.write_bytes(symbols.png(address))
+        case other:
+            raise click.UsageError(f"{other or 'no ending'}: a .svg or .png file is needed")
+    click.echo(str(output))
+
+
+def init_app(app: Flask) -> None:
+    app.cli.add_command(posters)

@@ -1,0 +1,1 @@
+"""Setting posters: symbols, page formats, Typst template, and large PDFs from many small ones."""
