@@ -8,6 +8,7 @@ import logging
 import multiprocessing.util
 import os
 import threading
+import weakref
 from collections import Counter
 
 import sqlalchemy as sa
@@ -32,11 +33,10 @@ class ScanBuffer:
 
     def __init__(self, app: Flask) -> None:
         self.app = app
-        self._start_afresh()
-        # In a child made by fork, what is waiting is the parent's to write, and its locks may be held by nobody.
-        os.register_at_fork(after_in_child=self._start_afresh)
+        self.start_afresh()
+        _buffers.add(self)
 
-    def _start_afresh(self) -> None:
+    def start_afresh(self) -> None:
         self._lock, self._writing = threading.Lock(), threading.Lock()
         self._waiting: Counter[int] = Counter()
         self._writer: threading.Thread | None = None
@@ -79,3 +79,13 @@ class ScanBuffer:
         rows = [{"placement": key, "more": batch[key]} for key in sorted(batch)]
         with self.app.app_context(), unit_of_work():
             db.session.connection().execute(_ADD, rows)
+
+
+def _after_fork() -> None:
+    # What was waiting is the parent's to write, and whoever held its locks is not in this process.
+    for buffer in list(_buffers):
+        buffer.start_afresh()
+
+
+_buffers: weakref.WeakSet[ScanBuffer] = weakref.WeakSet()
+os.register_at_fork(after_in_child=_after_fork)

@@ -59,6 +59,8 @@ def raised(house: House, placed: Add) -> dict[str, Any]:
     house.give(900, placement=places["card"].code)
     back = house.given(4000, placement=places["other"].code)
     house.sandbox.drills.refund(str(house.payments(back)[0].checkout_ref), 1500)
+    questioned = house.given(2000, placement=places["card"].code)
+    house.sandbox.drills.dispute(str(house.payments(questioned)[0].checkout_ref))
     house.deliver()
     with unit_of_work() as session:
         session.execute(
@@ -83,12 +85,13 @@ def test_rows_add_up_to_what_the_tables_say(by: str, raised: dict[str, Any]) -> 
     assert total(rows).paid == totals.donations
     assert total(rows).raised == totals.fund.raised
     assert total(rows).refunded == totals.fund.refunded == 1500
+    assert total(rows).disputed == totals.fund.disputed == 2000
 
 
 def test_each_place_has_its_own(raised: dict[str, Any]) -> None:
     rows = {row.key: row for row in funnel(front_campaign())}
     card = rows[raised["card"].code]
-    assert (card.scans, card.started, card.paid, card.raised, card.kept) == (7, 2, 1, 1000, 1000)
+    assert (card.scans, card.started, card.paid, card.raised, card.disputed, card.kept) == (7, 3, 2, 3000, 2000, 1000)
     other = rows[raised["other"].code]
     assert (other.raised, other.refunded, other.kept, other.office) == (7000, 1500, 5500, "T-2")
     assert (rows[None].started, rows[None].paid, rows[None].raised) == (1, 1, 700)
@@ -98,12 +101,12 @@ def test_each_place_has_its_own(raised: dict[str, Any]) -> None:
 def test_by_office_region_and_medium(raised: dict[str, Any]) -> None:
     campaign = front_campaign()
     offices = {row.key: row for row in funnel(campaign, "office")}
-    assert (offices["T-1"].label, offices["T-1"].raised, offices["T-1"].scans) == ("Салон T-1", 8500, 47)
+    assert (offices["T-1"].label, offices["T-1"].raised, offices["T-1"].scans) == ("Салон T-1", 10_500, 47)
     assert offices[""].raised == 10_000
     regions = {row.key: row.raised for row in funnel(campaign, "region")}
-    assert (regions["Минск"], regions["Брест"], regions[""], regions[None]) == (8500, 7000, 10_000, 700)
+    assert (regions["Минск"], regions["Брест"], regions[""], regions[None]) == (10_500, 7000, 10_000, 700)
     media = {row.key: row.raised for row in funnel(campaign, "medium")}
-    assert (media["office_poster"], media["counter_card"], media["billboard"]) == (14_500, 1000, 10_000)
+    assert (media["office_poster"], media["counter_card"], media["billboard"]) == (14_500, 3000, 10_000)
 
 
 def test_unattributed_gifts_come_last_and_most_money_first(raised: dict[str, Any]) -> None:

@@ -114,6 +114,25 @@ def test_a_replaced_link_leads_on_as_its_replacement(app: Flask, phone: FlaskCli
     assert (scans(app, old), scans(app, new)) == (0, 1)
 
 
+def test_a_replacement_that_was_retired_takes_its_old_links_along(phone: FlaskClient, placed: Add) -> None:
+    new = placed(state="retired")
+    assert phone.get(f"/q/{placed(state='replaced', replaced_by_id=new.id).code}").status_code == 410
+
+
+def test_a_reader_that_stumbles_leaves_the_scan_to_the_page(app: Flask, phone: FlaskClient, placed: Add) -> None:
+    placement = placed()
+    engine = db.engines["links"]
+
+    def stumble(*_args: object) -> None:
+        raise sa.exc.OperationalError("SELECT", {}, Exception("server closed the connection"))
+
+    sa.event.listen(engine, "before_cursor_execute", stumble)
+    answer = phone.get(f"/q/{placement.code}")
+    assert answer.status_code == 302
+    assert f"placement={placement.code};" in cookie_of(answer)
+    assert scans(app, placement) == 1
+
+
 def test_the_scan_is_one_read_and_no_write(app: Flask, phone: FlaskClient, placed: Add) -> None:
     placement = placed()
     statements: list[str] = []
