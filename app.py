@@ -23,9 +23,12 @@ import donations.letters
 import donations.pages
 import donations.posters
 import finance.cli
+import finance.pages
 import offices.cli
+import offices.console
 import offices.pages
 import offices.posters_cli
+import offices.print_console
 import ops.cli
 import ops.health
 import ops.metrics
@@ -66,8 +69,11 @@ def create_app(settings: Mapping[str, Any] | None = None) -> Flask:
         donations.posters,
         stickers.pages,
         offices.pages,
+        offices.console,
+        offices.print_console,
         offices.cli,
         offices.posters_cli,
+        finance.pages,
         finance.cli,
         webhooks.api,
         webhooks.cli,

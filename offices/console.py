@@ -1,6 +1,6 @@
 """Console pages of offices and links: lists, import and export, retiring and replacing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from io import StringIO
 from typing import BinaryIO, TextIO, cast
 
@@ -32,6 +32,7 @@ def names() -> dict[str, object]:
         "placement_states": labels.PLACEMENT_STATE_NAMES,
         "batch_states": labels.BATCH_STATE_NAMES,
         "languages": LANGUAGE_NAMES,
+        "zone": labels.ZONE,
         "origin": current_app.config["PUBLIC_URL"],
     }
 
@@ -145,7 +146,8 @@ def make_link() -> ResponseReturnValue:
     return redirect(url_for(".link_list", code=made.code), code=303)
 
 
-def _campaign() -> int:
+def campaign_of_console() -> int:
+    """The id of the campaign that links and posters are made for. Raises `NotFound` when there is none yet."""
     found = queries.campaign_id(None)
     if found is None:
         raise NotFound
@@ -155,7 +157,7 @@ def _campaign() -> int:
 def _place() -> services.Place:
     code = request.form.get("office", "").strip()
     return services.Place(
-        campaign_id=_campaign(),
+        campaign_id=campaign_of_console(),
         medium=request.form.get("medium", ""),
         language=request.form.get("language", ""),
         office_id=queries.office_by_code(code).id if code else None,
@@ -186,7 +188,7 @@ def replace_link(code: str) -> ResponseReturnValue:
     return redirect(url_for(".link_list", code=new.code), code=303)
 
 
-def _record(action: str, placement: Placement, **values: dict[str, object]) -> None:
+def _record(action: str, placement: Placement, **values: Mapping[str, object]) -> None:
     actor = acting()
     subject = f"placement:{placement.code}"
     audit.record(actor.email, action, subject, now=utcnow(), address=actor.address, **values)

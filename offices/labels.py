@@ -2,6 +2,8 @@
 
 from flask_babel import lazy_gettext as _l
 
+ZONE = "Europe/Minsk"  # of the times the console shows
+
 MEDIA_NAMES = {
     "office_poster": _l("Office poster"),
     "counter_card": _l("Counter card"),

@@ -1,0 +1,217 @@
+"""Console pages of printing."""
+
+from collections.abc import Callable
+from io import BytesIO
+
+import pytest
+import sqlalchemy as sa
+import zxingcpp
+from flask import Flask
+from PIL import Image
+from werkzeug.test import TestResponse
+
+from core.db import db
+from offices import print_services
+from offices.models import Placement, PrintBatch
+from staff import audit
+from tests.console.conftest import OTHER, OWN, acts, make_link
+from tests.house import House
+from tests.staff.console import Browser
+
+AtConsole = Callable[..., Browser]
+
+ONE = {"format": "a4", "language": "ru", "copies": "1"}
+RUN = {"format": "a4", "language": "be", "copies": "3", "packaging": "zip", "region": "", "offices": ""}
+
+
+def order(browser: Browser, office: str = OWN, **changes: str) -> TestResponse:
+    browser.get("/staff")
+    return browser.post(f"/staff/offices/{office}/print", {**ONE, **changes})
+
+
+def batches() -> list[PrintBatch]:
+    db.session.rollback()
+    db.session.expire_all()
+    return list(db.session.scalars(sa.select(PrintBatch).order_by(PrintBatch.id)))
+
+
+def count_links() -> int:
+    db.session.rollback()
+    return db.session.scalar(sa.select(sa.func.count(Placement.id)).where(Placement.batch_id.is_not(None))) or 0
+
+
+def decoded(picture: bytes) -> str:
+    return zxingcpp.read_barcode(Image.open(BytesIO(picture)).convert("L")).text
+
+
+def test_one_poster_is_made_at_once_and_downloaded(at_console: AtConsole) -> None:
+    browser = at_console("office")
+    answer = order(browser)
+    assert answer.status_code == 303
+    file = browser.get(answer.location)
+    assert file.data.startswith(b"%PDF-")
+    assert file.headers["Content-Disposition"] == f"attachment; filename={OWN}-a4-ru-1.pdf"
+    [batch] = batches()
+    assert (batch.state, batch.created_by, batch.total) == ("done", "office@example.org", 1)
+    assert acts() == [("office@example.org", "posters.ordered", f"print_run:{batch.public_id}")]
+    file.close()
+
+
+def test_many_copies_are_made_in_the_background(at_console: AtConsole, house: House) -> None:
+    browser = at_console("office")
+    answer = order(browser, copies="30")
+    page = browser.get(answer.location).text
+    assert '<meta http-equiv="refresh" content="2">' in page
+    assert "0 of 30 pages are ready." in page
+    house.work()
+    page = browser.get(answer.location).text
+    assert "http-equiv" not in page
+    assert "Download PDF" in page
+    file = browser.get(f"{answer.location}/file")
+    assert file.data.startswith(b"%PDF-")
+    file.close()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"copies": "0"},
+        {"copies": "-1"},
+        {"copies": "10001"},
+        {"copies": "1e3"},
+        {"copies": ""},
+        {"copies": "９"},
+        {"copies": "9" * 30},
+        {"format": "a0"},
+        {"format": ""},
+        {"language": "de"},
+    ],
+)
+def test_wrong_wishes_are_told_and_make_nothing(at_console: AtConsole, changes: dict[str, str]) -> None:
+    answer = order(at_console("office"), **changes)
+    assert answer.status_code == 422
+    assert 'role="alert"' in answer.text
+    assert batches() == []
+    assert count_links() == 0
+    assert acts() == []
+
+
+def test_office_staff_print_for_their_office_only(at_console: AtConsole) -> None:
+    office, campaign = at_console("office"), at_console("campaign")
+    theirs = order(campaign, OTHER).location.removesuffix("/file")
+    assert order(office, OTHER).status_code == 403
+    assert office.get(f"/staff/offices/{OTHER}").status_code == 403
+    assert office.get(f"/staff/offices/{OTHER}/preview.png").status_code == 403
+    for path in (theirs, f"{theirs}/file"):
+        assert office.get(path).status_code == 403
+    for act in ("cancel", "again"):
+        assert office.post(f"{theirs}/{act}").status_code == 403
+    assert len(batches()) == 1
+
+
+def test_runs_for_all_offices_are_the_campaign_teams(at_console: AtConsole) -> None:
+    campaign, office = at_console("campaign"), at_console("office")
+    campaign.get("/staff/prints/new")
+    run = campaign.post("/staff/prints/new", RUN).location
+    assert office.get(run).status_code == 403
+    assert office.post(f"{run}/cancel").status_code == 403
+    assert office.get("/staff/prints").status_code == 403
+
+
+def test_a_run_for_all_offices_has_a_file_for_each(
+    at_console: AtConsole, house: House, offices: dict[str, int]
+) -> None:
+    browser = at_console("campaign")
+    browser.get("/staff/prints/new")
+    answer = browser.post("/staff/prints/new", RUN)
+    assert answer.status_code == 303
+    house.work()
+    [batch] = batches()
+    assert (batch.state, batch.total, batch.language) == ("done", 3 * len(offices), "be")
+    file = browser.get(f"{answer.location}/file")
+    assert file.data.startswith(b"PK")
+    file.close()
+
+
+@pytest.mark.parametrize(
+    ("changes", "pages"),
+    [({"region": "Минск"}, 6), ({"offices": f"{OWN.lower()}, {OTHER}"}, 6), ({"offices": OWN, "region": "Минск"}, 3)],
+)
+def test_a_run_for_chosen_offices(at_console: AtConsole, changes: dict[str, str], pages: int) -> None:
+    browser = at_console("campaign")
+    browser.get("/staff/prints/new")
+    browser.post("/staff/prints/new", {**RUN, **changes})
+    assert [batch.total for batch in batches()] == [pages]
+
+
+def test_several_formats_are_several_runs_or_none(at_console: AtConsole) -> None:
+    browser = at_console("campaign")
+    browser.get("/staff/prints/new")
+    answer = browser.post("/staff/prints/new", {**RUN, "format": ["a4", "a6"]})
+    assert answer.location == "/staff/prints"
+    assert [batch.format for batch in batches()] == ["a4", "a6"]
+    assert browser.post("/staff/prints/new", {**RUN, "format": ["a4", "a0"]}).status_code == 422
+    assert len(batches()) == 2
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"offices": "NOWHERE-1"}, {"packaging": "rar"}, {"copies": "99999"}, {"region": "Atlantis"}, {"format": []}],
+)
+def test_wrong_runs_are_told_and_make_nothing(at_console: AtConsole, changes: dict[str, str]) -> None:
+    browser = at_console("campaign")
+    browser.get("/staff/prints/new")
+    answer = browser.post("/staff/prints/new", {**RUN, **changes})
+    assert answer.status_code in (404, 422)
+    assert 'role="alert"' in answer.text
+    assert batches() == []
+
+
+def test_a_cancelled_run_ends_and_its_codes_are_retired(at_console: AtConsole, house: House) -> None:
+    browser = at_console("campaign")
+    browser.get("/staff/prints/new")
+    run = browser.post("/staff/prints/new", RUN).location
+    assert browser.post(f"{run}/cancel").status_code == 303
+    house.work()
+    assert "Cancelled" in browser.get(run).text
+    assert browser.get(f"{run}/file").status_code == 409
+    assert browser.post(f"{run}/cancel").status_code == 409
+    assert browser.post(f"{run}/again").status_code == 409
+    assert {act for _, act, _ in acts()} == {"posters.ordered", "posters.cancelled"}
+    assert audit.verify()[1] == []
+
+
+def test_a_run_whose_file_is_gone_is_printed_again_as_it_was(at_console: AtConsole, house: House) -> None:
+    browser = at_console("office")
+    run = order(browser).location.removesuffix("/file")
+    before = count_links()
+    [batch] = batches()
+    print_services.output_path(batch).unlink()
+    page = browser.get(run).text
+    assert "Print again as it was" in page
+    assert browser.post(f"{run}/again").status_code == 303
+    house.work()
+    assert "Download PDF" in browser.get(run).text
+    assert count_links() == before
+
+
+def test_the_preview_is_a_picture_of_the_chosen_format(at_console: AtConsole) -> None:
+    browser = at_console("office")
+    page = browser.get(f"/staff/offices/{OWN}?format=a6&language=be&copies=2").text
+    assert f"/staff/offices/{OWN}/preview.png?format=a6&amp;language=be" in page
+    answer = browser.get(f"/staff/offices/{OWN}/preview.png?format=a6&language=be")
+    assert answer.mimetype == "image/png"
+    assert answer.headers["Cache-Control"] == "private, max-age=600"
+    assert browser.get(f"/staff/offices/{OWN}/preview.png?format=nonsense").status_code == 200
+
+
+def test_a_single_code_comes_as_svg_and_png(app: Flask, at_console: AtConsole, offices: dict[str, int]) -> None:
+    mine, theirs = make_link(offices[OWN]), make_link(offices[OTHER])
+    browser = at_console("office")
+    picture = browser.get(f"/staff/links/{mine}.png")
+    assert decoded(picture.data) == f"{app.config['PUBLIC_URL']}/q/{mine}".upper()
+    drawing = browser.get(f"/staff/links/{mine}.svg")
+    assert drawing.mimetype == "image/svg+xml"
+    assert drawing.text.startswith("<svg")
+    assert browser.get(f"/staff/links/{theirs}.png").status_code == 403
+    assert browser.get("/staff/links/NOSUCH.png").status_code == 404
