@@ -126,21 +126,41 @@ def test_a_reader_that_stumbles_leaves_the_scan_to_the_page(app: Flask, phone: F
     def stumble(*_args: object) -> None:
         raise sa.exc.OperationalError("SELECT", {}, Exception("server closed the connection"))
 
-    sa.event.listen(engine, "before_cursor_execute", stumble)
+    sa.event.listen(engine, "checkout", stumble)
     answer = phone.get(f"/q/{placement.code}")
     assert answer.status_code == 302
     assert f"placement={placement.code};" in cookie_of(answer)
     assert scans(app, placement) == 1
 
 
+def test_a_connection_that_the_server_closed_is_noticed_and_replaced(
+    app: Flask, phone: FlaskClient, placed: Add
+) -> None:
+    if db.engine.dialect.name == "sqlite":
+        return  # no server
+    placement = placed()
+    assert phone.get(f"/q/{placement.code}").status_code == 302
+    with db.engine.connect() as connection:
+        mine = "pid <> pg_backend_pid() AND datname = current_database()"
+        connection.execute(sa.text(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {mine}"))
+    db.engine.dispose()
+    assert [phone.get(f"/q/{placement.code}").status_code for _ in range(3)] == [302] * 3
+    assert scans(app, placement) == 4
+
+
 def test_the_scan_is_one_read_and_no_write(app: Flask, phone: FlaskClient, placed: Add) -> None:
     placement = placed()
-    statements: list[str] = []
-    for engine in db.engines.values():
-        sa.event.listen(engine, "before_cursor_execute", lambda *args: statements.append(args[2]))
-    phone.get(f"/q/{placement.code}")
-    assert len(statements) == 1
-    assert statements[0].startswith("SELECT")
+    taken: list[str] = []
+    for name, engine in db.engines.items():
+        sa.event.listen(engine, "checkout", lambda *_args, name=name: taken.append(str(name)))
+    assert phone.get(f"/q/{placement.code}").status_code == 302
+    assert taken == ["links"]
+    reader = app.wsgi_app.reader  # type: ignore[attr-defined]
+    assert reader.sql.startswith("SELECT")
+    connection = reader.engine.raw_connection()
+    driver = connection.driver_connection  # nothing is begun, so nothing is to be committed
+    assert driver.isolation_level is None if db.engine.dialect.name == "sqlite" else driver.autocommit
+    connection.close()
 
 
 def test_the_read_uses_the_index(app: Flask, placed: Add) -> None:
