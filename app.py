@@ -24,6 +24,7 @@ import donations.pages
 import donations.posters
 import finance.cli
 import finance.pages
+import offices.belonging_cli
 import offices.cli
 import offices.console
 import offices.pages
@@ -72,6 +73,7 @@ def create_app(settings: Mapping[str, Any] | None = None) -> Flask:
         offices.console,
         offices.print_console,
         offices.cli,
+        offices.belonging_cli,
         offices.posters_cli,
         finance.pages,
         finance.cli,

@@ -1,14 +1,26 @@
 """Which offices a member of staff may work for: office staff for theirs, the campaign team for all."""
 
+from datetime import datetime
+from typing import Protocol
+
 import sqlalchemy as sa
 
-from core.db import db
+from core.db import db, insert_if_absent, rows_changed
 from offices.errors import NotYourOffice
 from offices.models import Office, OfficeStaff
 from offices.queries import office_by_code
+from staff import audit
 from staff.access import Actor
+from staff.models import StaffMember
+from staff.services import require_member
 
 OF_ALL = ("campaign", "admin")
+
+
+class Change(Protocol):
+    """`assign` or `release`."""
+
+    def __call__(self, office: Office, email: str, *, actor: str, address: str, now: datetime) -> bool: ...
 
 
 def works_for_all(actor: Actor) -> bool:
@@ -45,5 +57,36 @@ def require_office(actor: Actor, office_id: int | None) -> None:
         raise NotYourOffice
 
 
-def assign(office: Office, member_id: int) -> None:
-    db.session.merge(OfficeStaff(office_id=office.id, member_id=member_id))
+def staff_of(office: Office) -> list[StaffMember]:
+    query = sa.select(StaffMember).join(OfficeStaff, OfficeStaff.member_id == StaffMember.id)
+    return list(db.session.scalars(query.where(OfficeStaff.office_id == office.id).order_by(StaffMember.email)))
+
+
+def assign(office: Office, email: str, *, actor: str, address: str, now: datetime) -> bool:
+    """Let a member work for the office; whether they did not before. Raises `NoSuchMember`."""
+    member = require_member(email)
+    new = insert_if_absent(OfficeStaff, office_id=office.id, member_id=member.id)
+    if new:
+        _record("office_staff.added", member, {"after": {"office": office.code}}, actor, address, now)
+    return new
+
+
+def release(office: Office, email: str, *, actor: str, address: str, now: datetime) -> bool:
+    """Let a member work for the office no longer; whether they did. Raises `NoSuchMember`."""
+    member = require_member(email)
+    mine = sa.and_(OfficeStaff.office_id == office.id, OfficeStaff.member_id == member.id)
+    gone = rows_changed(db.session.execute(sa.delete(OfficeStaff).where(mine))) == 1
+    if gone:
+        _record("office_staff.removed", member, {"before": {"office": office.code}}, actor, address, now)
+    return gone
+
+
+def _record(
+    action: str,
+    member: StaffMember,
+    change: dict[str, dict[str, str]],
+    actor: str,
+    address: str,
+    now: datetime,
+) -> None:
+    audit.record(actor, action, f"staff:{member.email}", now=now, address=address, **change)

@@ -18,6 +18,7 @@ from offices import belonging, exporting, importing, labels, listing, queries, s
 from offices.models import MEDIA, PLACEMENT_STATES, Placement
 from staff import audit, frame
 from staff.access import Actor, acting, allowed
+from staff.errors import NoSuchMember
 
 blueprint = Blueprint("offices", __name__, template_folder="templates")
 
@@ -186,6 +187,21 @@ def replace_link(code: str) -> ResponseReturnValue:
         _record("placement.replaced", old, before={"state": "active"}, after={"replaced_by": new.code})
     flash(_("%(old)s is replaced by %(new)s.", old=old.code, new=new.code), "good")
     return redirect(url_for(".link_list", code=new.code), code=303)
+
+
+@blueprint.post("/staff/offices/<code>/staff")
+@allowed("admin")
+def change_staff(code: str) -> ResponseReturnValue:
+    """Let a member work for the office, or no longer."""
+    act = belonging.release if request.form.get("act") == "release" else belonging.assign
+    actor = acting()
+    try:
+        with unit_of_work():
+            office, email = queries.office_by_code(code), request.form.get("email", "")
+            act(office, email, actor=actor.email, address=actor.address, now=utcnow())
+    except NoSuchMember as refusal:
+        flash(refusal.message, "bad")
+    return redirect(url_for("prints.office_page", code=code) + "#staff", code=303)
 
 
 def _record(action: str, placement: Placement, **values: Mapping[str, object]) -> None:

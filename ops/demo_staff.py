@@ -10,7 +10,7 @@ from offices.belonging import assign
 from offices.models import Office
 from ops.demo_offices import seed_offices
 from staff import audit, services
-from staff.models import ROLES, StaffMember
+from staff.models import ROLES
 
 DEMO_PASSWORD = "development-only"  # noqa: S105 - refused outside development
 NAMES = {"office": "Ольга", "finance": "Фёдор", "campaign": "Карина", "admin": "Анна"}
@@ -29,13 +29,14 @@ def seed_staff(now: datetime) -> bool:
         return False
     seed_offices(now)
     with unit_of_work() as session:
-        members = [_member(role, now) for role in ROLES]
+        for role in ROLES:
+            _member(role, now)
         for office in session.scalars(sa.select(Office).where(Office.code.in_(OFFICES_OF_ONE))):
-            assign(office, members[0].id)
+            assign(office, "office@example.org", actor=audit.COMMAND_LINE, address="-", now=now)
     db.session.remove()
     return True
 
 
-def _member(role: str, now: datetime) -> StaffMember:
+def _member(role: str, now: datetime) -> None:
     email, by = f"{role}@example.org", audit.COMMAND_LINE
-    return services.create_member(email, NAMES[role], [role], DEMO_PASSWORD, actor=by, address="-", now=now)
+    services.create_member(email, NAMES[role], [role], DEMO_PASSWORD, actor=by, address="-", now=now)

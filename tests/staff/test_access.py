@@ -20,9 +20,8 @@ def guarded(app: Flask) -> Iterator[Rule]:
 
 
 def address(app: Flask, rule: Rule) -> str:
-    values = {
-        name: 1 if type(rule._converters[name]).__name__ == "IntegerConverter" else "x" for name in rule.arguments
-    }
+    samples = {"IntegerConverter": 1, "AnyConverter": "svg"}
+    values = {name: samples.get(type(rule._converters[name]).__name__, "x") for name in rule.arguments}
     return app.url_map.bind("localhost").build(rule.endpoint, values, method=next(iter(rule.methods or {"GET"})))
 
 
