@@ -98,7 +98,7 @@ def create_batch(
 
 def _chosen_offices(codes: Sequence[str] | None) -> list[int]:
     rows = sa.select(Office.code, Office.id).where(Office.active).order_by(Office.code)
-    found = dict(db.session.execute(rows).tuples().all())
+    found = {row.code: row.id for row in db.session.execute(rows)}
     wanted = list(found) if codes is None else list(dict.fromkeys(codes))
     if any(code not in found for code in wanted):
         raise UnknownOffice(field="office")

@@ -5,8 +5,8 @@ from the machine, so every machine prints the same pages.
 """
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -36,8 +36,8 @@ class Run:
     format: str
     language: str
     link: str
-    words: dict[str, str]
-    text: dict[str, str]
+    words: Mapping[str, str] = field(hash=False)
+    text: Mapping[str, str] = field(hash=False)
     spoken: str
     frame: str | None = None
 
@@ -109,18 +109,20 @@ class Typesetter:
         """A tagged PDF of these posters. The same posters give the same bytes."""
         return self._pdf(_data(run, "pages", posters), tags=True)
 
-    def _pdf(self, data: str, tags: bool) -> bytes:
-        pdf = self._compiler.compile(format="pdf", sys_inputs={"data": data}, pdf_tags=tags, timestamp=0)
-        if not isinstance(pdf, bytes):
-            raise TypeError("one file was expected")
-        return pdf
+    def picture(self, run: Run, posters: Sequence[Poster], ppi: float) -> bytes:
+        """One page as a PNG."""
+        return self._bytes(
+            self._compiler.compile(format="png", ppi=ppi, sys_inputs={"data": _data(run, "pages", posters)})
+        )
 
-    def picture(self, run: Run, poster: Poster, ppi: float) -> bytes:
-        """One page as a PNG. Without a frame set before, the page sets its own."""
-        picture = self._compiler.compile(format="png", ppi=ppi, sys_inputs={"data": _data(run, "pages", (poster,))})
-        if not isinstance(picture, bytes):
-            raise TypeError("one page was expected")
-        return picture
+    def _pdf(self, data: str, tags: bool) -> bytes:
+        return self._bytes(self._compiler.compile(format="pdf", sys_inputs={"data": data}, pdf_tags=tags, timestamp=0))
+
+    @staticmethod
+    def _bytes(made: bytes | list[bytes] | None) -> bytes:
+        if not isinstance(made, bytes):
+            raise TypeError("one file was expected")
+        return made
 
 
 def framed(run: Run, frame: Path) -> Run:

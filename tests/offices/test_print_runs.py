@@ -1,0 +1,275 @@
+"""Print runs on both databases: what is refused, and what a run survives."""
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import threading
+import time
+import zipfile
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pypdf
+import pypdfium2
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+
+from core.clock import utcnow
+from core.db import db, unit_of_work
+from core.errors import DomainError
+from core.i18n import Localized
+from offices import links, previews, print_jobs
+from offices import print_services as services
+from offices.models import Office, Placement, PrintBatch
+from offices.printing.press import Press
+from offices.printing.texts import campaigns
+from ops.demo import SLUG
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def offices(app: Flask) -> list[str]:
+    codes = ["T-01", "T-02"]
+    with unit_of_work() as session:
+        for code in codes:
+            name = Localized(ru=f"Салон {code}", be=f"Салон {code}", en=f"Shop {code}")
+            session.add(Office(code=code, name=name, address=Localized(ru="Минск"), region="Минск", active=True))
+    return codes
+
+
+def make(offices: list[str] | None, **more: Any) -> PrintBatch:
+    campaign_id = campaigns().find(SLUG)
+    assert campaign_id is not None
+    values = {"format": "a4", "language": "ru", "copies": 1, "packaging": "pdf", "created_by": "test", **more}
+    with unit_of_work():
+        return services.create_batch(campaign_id=campaign_id, offices=offices, now=utcnow(), **values)
+
+
+def fresh(batch: PrintBatch) -> PrintBatch:
+    db.session.rollback()
+    return db.session.get_one(PrintBatch, batch.id, populate_existing=True)
+
+
+def page_codes(path: Path) -> list[str]:
+    document = pypdfium2.PdfDocument(path)
+    texts = [page.get_textpage().get_text_range() for page in document]
+    document.close()
+    return [text.rsplit("·", 1)[1].strip() for text in texts]
+
+
+def codes_of(batch: PrintBatch) -> list[str]:
+    query = sa.select(Placement.code).where(Placement.batch_id == batch.id).order_by(Placement.number)
+    return list(db.session.scalars(query))
+
+
+def test_each_poster_has_its_own_code_and_page(offices: list[str]) -> None:
+    batch = make(offices, copies=3)
+    assert print_jobs.print_batch(batch.id)
+    codes = codes_of(batch)
+    assert len(set(codes)) == 6
+    assert all(links.read_code(code) == code for code in codes)
+    assert page_codes(services.finished_file(fresh(batch))) == codes
+    assert (batch.state, batch.done, batch.total) == ("done", 6, 6)
+    assert [path.name for path in services.directory_of(batch).iterdir()] == ["posters.pdf"]
+
+
+def test_a_zip_has_one_pdf_for_each_office(offices: list[str], tmp_path: Path) -> None:
+    batch = make(offices, copies=2, packaging="zip", format="a6")
+    assert print_jobs.print_batch(batch.id)
+    with zipfile.ZipFile(services.finished_file(fresh(batch))) as archive:
+        assert archive.namelist() == ["T-01.pdf", "T-02.pdf"]
+        assert archive.testzip() is None
+        archive.extractall(tmp_path)
+    assert page_codes(tmp_path / "T-01.pdf") + page_codes(tmp_path / "T-02.pdf") == codes_of(batch)
+
+
+def test_a_sheet_has_a_code_for_each_sticker(offices: list[str]) -> None:
+    batch = make(offices, format="labels")
+    assert print_jobs.print_batch(batch.id)
+    assert len(codes_of(batch)) == 42
+    assert len(pypdf.PdfReader(services.finished_file(fresh(batch))).pages) == 2
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code"),
+    [
+        ({"copies": 10_001}, "copies_out_of_range"),
+        ({"copies": 0}, "copies_out_of_range"),
+        ({"format": "b4"}, "format_unknown"),
+        ({"language": "de"}, "language_unknown"),
+        ({"packaging": "rar"}, "packaging_unknown"),
+        ({"offices": ["T-01", "nowhere"]}, "office_not_found"),
+        ({"offices": []}, "no_offices"),
+    ],
+)
+def test_refusals_leave_nothing(offices: list[str], wrong: dict[str, Any], code: str) -> None:
+    with pytest.raises(DomainError) as refusal:
+        make(**{"offices": offices, **wrong})
+    assert refusal.value.code == code
+    assert refusal.value.message
+    assert db.session.scalar(sa.select(sa.func.count(PrintBatch.id))) == 0
+    assert db.session.scalar(sa.select(sa.func.count(Placement.id))) == 0
+
+
+def test_a_run_has_at_most_100_000_pages(offices: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(services, "MOST_PAGES", 5)
+    with pytest.raises(DomainError) as refusal:
+        make(offices, copies=3)
+    assert refusal.value.code == "run_too_large"
+
+
+def test_codes_that_are_taken_are_drawn_again(offices: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    few = iter(["A0", "A0", "A1", "A0", "A2"])
+    monkeypatch.setattr(services.links, "new_code", lambda: next(few))
+    assert codes_of(make(offices[:1], copies=3)) == ["A0", "A2", "A1"]
+
+
+def test_a_run_is_printed_again_as_it_was(offices: list[str]) -> None:
+    batch = make(offices, copies=2)
+    assert print_jobs.print_batch(batch.id)
+    path = services.output_path(batch)
+    before = path.read_bytes()
+    path.unlink()
+    with unit_of_work() as session:
+        session.execute(sa.text("UPDATE campaigns SET lead = title"))
+        services.print_again(services.find_batch(batch.public_id), utcnow())
+    assert print_jobs.print_batch(batch.id)
+    assert path.read_bytes() == before
+
+
+def _command(app: Flask, *arguments: str, **more: Any) -> subprocess.Popen[str]:
+    environment = {
+        **os.environ,
+        "APP_ENV": "test",
+        "DATABASE_URL": app.config["SQLALCHEMY_DATABASE_URI"].replace("+psycopg", ""),
+        "INSTANCE_DIR": app.config["INSTANCE_DIR"],
+        "PUBLIC_URL": app.config["PUBLIC_URL"],
+    }
+    command = [sys.executable, "-m", "flask", "--app", "wsgi", "posters", *arguments]
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    return subprocess.Popen(command, cwd=ROOT, env=environment, **pipes, **more)
+
+
+def _wait_for_a_part(directory: Path) -> list[Path]:
+    for _ in range(600):
+        if parts := sorted(directory.glob("part-*.pdf")):
+            return parts
+        time.sleep(0.02)
+    raise AssertionError("no part was printed")
+
+
+def test_a_killed_run_goes_on_where_it_stopped(app: Flask, offices: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    batch = make(offices[:1], copies=800, format="a6")
+    process = _command(app, "resume", batch.public_id)
+    _wait_for_a_part(services.directory_of(batch))
+    process.send_signal(signal.SIGKILL)
+    process.communicate(timeout=20)
+    time.sleep(1)  # the presses end after the part at hand
+    there = len(list(services.directory_of(batch).glob("part-*.pdf")))
+    assert fresh(batch).state == "running"
+    assert not print_jobs.print_batch(batch.id)  # its lease still holds
+    with unit_of_work() as session:
+        session.execute(sa.update(PrintBatch).values(lease_until=utcnow() - timedelta(seconds=1)))
+    made = _counted(monkeypatch)
+    assert print_jobs.print_batch(batch.id)
+    assert 0 < there < 8
+    assert len(made) == 8 - there
+    assert page_codes(services.output_path(batch)) == codes_of(batch)
+
+
+def _counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    made: list[str] = []
+    set_part = Press.set
+
+    def counted(press: Press, run: Any, part: Any) -> None:
+        made.append(part.target.name)
+        set_part(press, run, part)
+
+    monkeypatch.setattr(Press, "set", counted)
+    return made
+
+
+def test_a_full_disk_is_told_and_the_run_goes_on_afterwards(app: Flask, offices: list[str]) -> None:
+    batch = make(offices[:1], copies=250, format="a6")
+
+    def small_files() -> None:
+        # Parts still fit, the whole does not: the write fails in the middle, as on a full disk.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1_200_000, 1_200_000))
+
+    process = _command(app, "resume", batch.public_id, preexec_fn=small_files)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 1, output
+    assert "disk_full" in output
+    assert (fresh(batch).state, batch.error) == ("failed", "disk_full")
+    assert not services.output_path(batch).exists()
+    assert not list(services.directory_of(batch).glob("*.draft"))
+    process = _command(app, "resume", batch.public_id)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, output
+    assert page_codes(services.output_path(batch)) == codes_of(batch)
+
+
+def test_a_cancelled_run_ends_at_once_and_its_codes_are_retired(app: Flask, offices: list[str]) -> None:
+    batch = make(offices, copies=2000)
+    process = _command(app, "resume", batch.public_id)
+    _wait_for_a_part(services.directory_of(batch))
+    with unit_of_work():
+        services.cancel(services.find_batch(batch.public_id), utcnow())
+    output, _ = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert "print_run_ended" in output
+    assert fresh(batch).state == "cancelled"
+    assert not services.directory_of(batch).exists()
+    assert set(db.session.scalars(sa.select(Placement.state))) == {"retired"}
+    with pytest.raises(DomainError), unit_of_work():
+        services.print_again(services.find_batch(batch.public_id), utcnow())
+
+
+def test_two_printers_of_one_run_make_one_file(app: Flask, offices: list[str]) -> None:
+    batch = make(offices, copies=150)
+    batch_id, results = batch.id, list[bool]()
+
+    def print_it() -> None:
+        with app.app_context():
+            results.append(print_jobs.print_batch(batch_id))
+
+    threads = [threading.Thread(target=print_it) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(results) == [False, False, True]
+    assert page_codes(services.finished_file(fresh(batch))) == codes_of(batch)
+
+
+def test_the_worker_prints_what_waits(app: Flask, offices: list[str]) -> None:
+    batch = make(offices)
+    print_jobs.sweep()
+    assert fresh(batch).state == "done"
+
+
+def test_previews_are_pictures_made_once(app: Flask, offices: list[str]) -> None:
+    campaign_id = campaigns().find(SLUG)
+    assert campaign_id is not None
+    office = db.session.scalars(sa.select(Office)).first()
+    picture = previews.preview(campaign_id, "a4", "be", office)
+    assert picture.startswith(b"\x89PNG")
+    assert previews.preview(campaign_id, "a4", "be", office) is picture
+
+
+def test_the_command_prints_and_lists(app: Flask, offices: list[str], tmp_path: Path) -> None:
+    runner = app.test_cli_runner()
+    target = tmp_path / "out" / "posters.pdf"
+    arguments = ["posters", "print", "--campaign", SLUG, "--office", "T-01", "--copies", "2", "--output", str(target)]
+    printed = runner.invoke(args=arguments)
+    assert printed.exit_code == 0, printed.output
+    assert len(pypdf.PdfReader(target).pages) == 2
+    assert "done  2/2  a4  ru" in runner.invoke(args=["posters", "list"]).output
+    refused = runner.invoke(args=["posters", "print", "--campaign", SLUG, "--all-offices", "--copies", "10001"])
+    assert refused.exit_code == 1
+    assert "copies_out_of_range" in refused.output
