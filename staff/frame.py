@@ -7,9 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from flask import Flask, current_app, request
+from flask import Flask, current_app, request, url_for
 from flask_security import current_user
 
+from staff.access import PREFIX as FRONT
 from staff.access import Actor, acting, roles_of
 
 
@@ -55,7 +56,9 @@ def menu() -> list[tuple[Entry, bool]]:
 
 
 def _is_here(entry: Entry) -> bool:
-    return bool(request.endpoint) and request.endpoint == entry.endpoint
+    """Also on the pages below it; everything is below the front page, so that one must be it."""
+    here = url_for(entry.endpoint)
+    return request.path == here or (here != FRONT and request.path.startswith(f"{here}/"))
 
 
 def cards(actor: Actor) -> list[str]:

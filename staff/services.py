@@ -1,6 +1,7 @@
 """The rules of membership: who works here, as what, and who no longer does. Each act is in the audit log."""
 
 import secrets
+import unicodedata
 import uuid
 from collections.abc import Collection
 from datetime import datetime
@@ -94,4 +95,5 @@ def _normal(email: str) -> str:
 def _hashed(password: str) -> str:
     if not PASSWORD_LENGTH <= len(password) <= 128:
         raise errors.PasswordTooShort(field="password", length=PASSWORD_LENGTH)
-    return str(hash_password(password))
+    # Signing in normalises what is typed: й comes from keyboards as one character or as two.
+    return str(hash_password(unicodedata.normalize("NFKD", password)))

@@ -1,6 +1,7 @@
 """`flask staff …`"""
 
 import re
+import unicodedata
 
 import pytest
 import sqlalchemy as sa
@@ -44,6 +45,15 @@ def test_a_password_can_be_typed(app: Flask, runner: FlaskCliRunner) -> None:
     assert made.exit_code == 0
     assert "correct horse" not in made.output
     assert Browser(app).sign_in("a@example.org").status_code == 302
+
+
+def test_a_cyrillic_password_fits_however_a_keyboard_sends_it(app: Flask, runner: FlaskCliRunner) -> None:
+    typed = "йогурт и ёжик"
+    create = ["staff", "create", "a@example.org", "--role", "office", "--ask-password"]
+    assert runner.invoke(args=create, input=f"{typed}\n{typed}\n").exit_code == 0
+    for form in ("NFC", "NFD"):
+        answer = Browser(app).sign_in("a@example.org", unicodedata.normalize(form, typed))
+        assert answer.status_code == 302, form
 
 
 @pytest.mark.parametrize(
