@@ -41,10 +41,10 @@ def build(mail: Mail, message_id: str) -> EmailMessage:
     message["Subject"] = mail.subject
     message["Date"] = format_datetime(utcnow())
     message["Message-ID"] = message_id
-    message["Content-Language"] = mail.language
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(mail.text)
     message.add_alternative(mail.html, subtype="html")
+    message["Content-Language"] = mail.language  # after the parts: the first one takes what begins with Content- along
     html_part = message.get_payload()[1]  # type: ignore[index]
     for image in mail.images:
         html_part.add_related(  # type: ignore[union-attr]
