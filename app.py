@@ -21,6 +21,7 @@ import donations.api
 import donations.jobs
 import donations.letters
 import donations.pages
+import finance.jobs  # noqa: F401 - its sweeps and jobs register themselves
 import ops.cli
 import ops.health
 import ops.metrics
