@@ -46,7 +46,8 @@ def main() -> int:
         manager.add_process(name, shlex.join(command), env=environ, cwd=str(ROOT))
     threading.Thread(target=_tell_when_ready, args=(port, sandbox_port, instance), daemon=True).start()
     manager.loop()
-    return 0 if manager.returncode in WANTED_STOP else int(manager.returncode or 0)
+    code = int(manager.returncode or 0)
+    return 0 if code in WANTED_STOP else code
 
 
 def _flask() -> list[str]:
@@ -84,7 +85,7 @@ def _sandbox_port(instance: Path, port: int) -> int:
     wishes = [int(remembered.read_text())] if remembered.exists() else []
     if wish := os.environ.get("SANDBOX_PORT"):
         wishes = [int(wish)]
-    chosen = next(each for each in [*wishes, *range(port + 1, 65535)] if _is_free(each))
+    chosen: int = next(each for each in [*wishes, *range(port + 1, 65535)] if _is_free(each))
     remembered.write_text(str(chosen))
     return chosen
 
