@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from marshmallow import Schema, fields, pre_load
+from marshmallow.validate import OneOf
 
-from core.schemas import StrictPart, StrictSchema
+from core.i18n import LOCALES
+from core.schemas import StrictPart, StrictSchema, TrueOrFalse
 
 AMOUNT_LIMIT = 2**53 - 1
 
@@ -13,7 +15,7 @@ AMOUNT_LIMIT = 2**53 - 1
 class DonorIn(StrictPart):
     name = fields.String(allow_none=True)
     email = fields.String(allow_none=True)
-    anonymous = fields.Boolean(load_default=False, truthy={True}, falsy={False})
+    anonymous = TrueOrFalse(load_default=False)
 
 
 class DonationIn(StrictSchema):
@@ -33,7 +35,7 @@ class DonationIn(StrictSchema):
     amount = fields.Integer(required=True, strict=True, metadata={"example": 2500})
     currency = fields.String(required=True, metadata={"example": "BYN"})
     donor = fields.Nested(DonorIn, load_default=None, allow_none=True)
-    locale = fields.String(load_default=None, allow_none=True, metadata={"enum": ["ru", "be", "en"]})
+    locale = fields.String(load_default=None, allow_none=True, validate=OneOf(LOCALES))
     placement = fields.String(load_default=None, allow_none=True)
 
     @pre_load
