@@ -104,6 +104,7 @@ def apply_held(event_id: int, now: datetime) -> bool:
     """Apply an event that the caller holds; whether it is applied. Never raises for what the event says:
     a failure is kept on the row, with the time of the next try."""
     event = db.session.get_one(InboxEvent, event_id)
+    failed_before = event.last_error is not None
     try:
         facts = facts_of(event)
         reading = read_from_provider(get_provider(event.provider), facts)
@@ -121,7 +122,7 @@ def apply_held(event_id: int, now: datetime) -> bool:
                 )
             )
             if rows_changed(done) == 1:
-                if event.last_error:
+                if failed_before:
                     close_exception("dead_event", "event", event.event_id, now=now)
                 apply_facts(event.provider, [*facts, *reading.refunds], now)
                 _record(event.provider, reading, now)
