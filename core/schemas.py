@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import flask_smorest
 from flask import Request, abort
 from flask_babel import lazy_gettext as _l
-from marshmallow import RAISE, Schema, ValidationError, validates_schema
+from marshmallow import RAISE, Schema, ValidationError, fields, validates_schema
 from webargs.flaskparser import FlaskParser
 
 from core.errors import Invalid
@@ -70,6 +70,15 @@ def _wrong_fields(messages: Mapping[str, Any]) -> list[str]:
     for key, value in messages.items():
         names += _wrong_fields(value) if isinstance(value, dict) else [str(key)]
     return names
+
+
+class TrueOrFalse(fields.Boolean):
+    """true or false and nothing else: marshmallow's own takes 1 and 0 for them, since Python holds them equal."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> bool:
+        if not isinstance(value, bool):
+            raise self.make_error("invalid", input=value)
+        return value
 
 
 class StrictPart(Schema):

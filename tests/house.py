@@ -8,7 +8,7 @@ from flask import Flask
 
 from core.db import db
 from core.models import OutboxMessage
-from donations.models import Donation, Payment, Receipt
+from donations.models import Donation, Donor, Payment, Receipt
 from ledger.models import JournalEntry, LedgerException
 from ledger.queries import balances
 from ops.demo import SLUG
@@ -102,6 +102,16 @@ class House:
         return int(db.session.scalar(sa.select(sa.func.count()).select_from(model).where(*where)) or 0)
 
     def nothing_stored(self) -> bool:
-        """No donation, payment, entry, code, receipt, e-mail or event has been written."""
-        tables = (Donation, Payment, JournalEntry, RedemptionCode, Receipt, OutboxMessage, InboxEvent, LedgerException)
+        """No donation, donor, payment, entry, code, receipt, e-mail or event has been written."""
+        tables = (
+            Donation,
+            Donor,
+            Payment,
+            JournalEntry,
+            RedemptionCode,
+            Receipt,
+            OutboxMessage,
+            InboxEvent,
+            LedgerException,
+        )
         return all(self.count(table) == 0 for table in tables)
