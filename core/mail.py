@@ -9,6 +9,7 @@ from email.policy import SMTP
 from email.utils import format_datetime
 from pathlib import Path
 
+import idna
 from flask import current_app
 
 from core.clock import utcnow
@@ -34,10 +35,19 @@ class Mail:
     images: tuple[InlineImage, ...] = ()
 
 
+def _routable(address: str) -> str:
+    """The address with its domain in ASCII, which every mail server understands."""
+    local, at, domain = address.rpartition("@")
+    try:
+        return local + at + idna.encode(domain, uts46=True).decode()
+    except idna.IDNAError:
+        return address
+
+
 def build(mail: Mail, message_id: str) -> EmailMessage:
     message = EmailMessage(policy=SMTP.clone(max_line_length=78))
     message["From"] = current_app.config["MAIL_FROM"]
-    message["To"] = mail.to
+    message["To"] = _routable(mail.to)
     message["Subject"] = mail.subject
     message["Date"] = format_datetime(utcnow())
     message["Message-ID"] = message_id

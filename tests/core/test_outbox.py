@@ -305,7 +305,7 @@ class Postman:
 @pytest.fixture
 def postman(app: Flask) -> Iterator[Postman]:
     found = Postman()
-    controller = Controller(found, hostname="127.0.0.1", port=free_port(), enable_SMTPUTF8=True)
+    controller = Controller(found, hostname="127.0.0.1", port=free_port(), enable_SMTPUTF8=False)
     controller.start()
     app.config.update(MAIL_HOST="127.0.0.1", MAIL_PORT=controller.port)
     yield found
@@ -327,6 +327,11 @@ def test_a_letter_goes_to_the_server(app: Flask, letters: dict[int, Any], postma
     assert isinstance(envelope.content, bytes)
     assert read(envelope.content)["Message-ID"] == row().message_id
     assert files(app) == []
+
+
+def test_a_domain_in_cyrillic_reaches_a_server_that_knows_ascii_only(app: Flask, postman: Postman) -> None:
+    mail.send(replace(LETTER, to="alesia@прыклад.бел"), message_id="<1@x>", name="letter-1")
+    assert postman.taken[0].rcpt_tos == ["alesia@xn--80aiqesg1f.xn--90ais"]
 
 
 def test_every_try_carries_the_same_message_id(
