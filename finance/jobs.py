@@ -1,6 +1,6 @@
 """Background work on settlements."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
@@ -24,8 +24,11 @@ def post_lines_of(payment_ref: str) -> None:
 
 @every(seconds=60)
 def sweep_unposted_lines() -> None:
+    look_at_unposted_lines(utcnow())
+
+
+def look_at_unposted_lines(now: datetime) -> None:
     """Post what can be posted by now, and show what has waited for too long."""
-    now = utcnow()
     unposted = sa.select(SettlementLine.id).where(SettlementLine.posted_at.is_(None)).limit(1)
     waiting = db.session.scalar(unposted)
     db.session.rollback()
@@ -36,7 +39,7 @@ def sweep_unposted_lines() -> None:
         query = sa.select(SettlementLine).where(
             SettlementLine.posted_at.is_(None), SettlementLine.created_at <= now - PATIENCE
         )
-        for line in db.session.scalars(query.limit(500)):
+        for line in db.session.scalars(query):
             amount = Money(line.net_minor, line.currency)
             open_exception("unmatched_settlement", "settlement", line.ref, now=now, amount=amount)
 

@@ -59,7 +59,7 @@ def _matched(row: SettlementLine, now: datetime) -> None:
 
 
 def record_payout(provider: str, payout: Payout, lines: list[Settlement], now: datetime) -> None:
-    """Keep a payout's present state and all lines it consists of."""
+    """Keep a payout's present state, and which of the lines recorded before it consists of."""
     values = {
         "currency": payout.amount.currency,
         "amount_minor": payout.amount.minor,
@@ -77,13 +77,17 @@ def record_payout(provider: str, payout: Payout, lines: list[Settlement], now: d
             .values(**values)
         )
     # In one order for all workers: two that record the same lines must wait for each other, not block each other.
-    for line in sorted(lines, key=lambda line: line.ref):
-        record_settlement(provider, line, now)
-    db.session.execute(
-        sa.update(SettlementLine)
-        .where(SettlementLine.provider == provider, SettlementLine.ref.in_([line.ref for line in lines]))
-        .values(payout_ref=payout.ref)
-    )
+    refs = sorted(line.ref for line in lines)
+    for start in range(0, len(refs), PAGE):
+        db.session.execute(
+            sa.update(SettlementLine)
+            .where(
+                SettlementLine.provider == provider,
+                SettlementLine.ref.in_(refs[start : start + PAGE]),
+                SettlementLine.payout_ref.is_distinct_from(payout.ref),
+            )
+            .values(payout_ref=payout.ref)
+        )
 
 
 def post_line(row: SettlementLine, now: datetime) -> bool:

@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 LEASE = timedelta(seconds=15)  # applying takes milliseconds, reading before it at most a few seconds
 LONGEST_PAUSE = timedelta(hours=6)
 MAX_ATTEMPTS = 24  # about four days
+BATCH = 100
 
 
 def pause_after(attempts: int) -> timedelta:
@@ -108,6 +109,7 @@ def apply_held(event_id: int, now: datetime) -> bool:
     try:
         facts = facts_of(event)
         reading = read_from_provider(get_provider(event.provider), facts)
+        _record_early(event.provider, reading, now)
         with unit_of_work() as session:
             done = session.execute(
                 sa.update(InboxEvent)
@@ -165,6 +167,16 @@ def apply_facts(provider: str, facts: Sequence[Fact], now: datetime) -> None:
                 apply_dispute_fact(provider, fact, now)
             case ProviderRead():
                 continue  # read before, recorded after
+
+
+def _record_early(provider: str, reading: Reading, now: datetime) -> None:
+    """Lines of a payout may be thousands, and SQLite has one writer: they are recorded batch by batch, each once,
+    so that the transaction that applies the event finds them there and is short."""
+    lines = sorted((line for _, lines in reading.payouts for line in lines), key=lambda line: line.ref)
+    for start in range(0, len(lines), BATCH):
+        with unit_of_work():
+            for line in lines[start : start + BATCH]:
+                record_settlement(provider, line, now)
 
 
 def _record(provider: str, reading: Reading, now: datetime) -> None:

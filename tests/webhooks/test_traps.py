@@ -2,13 +2,16 @@
 
 import copy
 import uuid
+from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
-from core.db import db
+from core.clock import utcnow
+from core.db import db, unit_of_work
 from core.models import OutboxMessage
 from donations.models import Donation, Receipt
+from finance.jobs import look_at_unposted_lines
 from finance.models import SettlementLine
 from ledger.models import JournalEntry, LedgerException
 from stickers.models import RedemptionCode
@@ -434,3 +437,64 @@ def test_kinds_of_event_that_we_do_not_know_are_stored_and_harmless(house: House
     assert house.balances() == before
     assert house.count(Donation) == 1
     assert house.state(donation)["status"] == "paid"
+
+
+def test_a_line_that_belongs_to_nothing_we_know_is_shown_after_an_hour_and_until_it_does(house: House) -> None:
+    donation = house.give()
+    house.pay(donation)
+    tell(house, "charge.updated")
+    look_at_unposted_lines(utcnow())
+    assert exceptions(house) == []
+    look_at_unposted_lines(utcnow() + timedelta(hours=2))
+    assert [kind for kind, *_ in exceptions(house)] == ["unmatched_settlement"]
+
+    tell(house, "checkout.session.completed")
+    assert exceptions(house) == []
+    assert house.totals()["fees_pending"] == 0
+
+
+def test_hundreds_of_lines_that_nobody_knows_do_not_hold_up_the_one_we_know(house: House) -> None:
+    donation = house.give()
+    house.pay(donation)
+    tell(house, "charge.updated")
+    line = db.session.scalars(sa.select(SettlementLine)).one()
+    values = {column.name: getattr(line, column.name) for column in SettlementLine.__table__.columns}
+    with unit_of_work() as session:
+        others = [{**values, "id": 1000 + n, "ref": f"txn_0{n}", "payment_ref": f"pi_{n}"} for n in range(600)]
+        session.execute(sa.insert(SettlementLine), others)
+    house.sandbox.deliver_pending(house.transport)  # no worker runs, so nothing is woken
+    look_at_unposted_lines(utcnow())
+    assert house.totals()["fees_pending"] == 0
+    assert house.count(SettlementLine, SettlementLine.posted_at.is_(None)) == 600
+
+
+def test_a_line_of_nothing_but_a_fee_is_for_a_person_to_place(house: House) -> None:
+    donation = house.given()
+    house.sandbox.drills.dispute(page_of(donation))
+    house.deliver()
+    line = db.session.scalars(sa.select(SettlementLine).where(SettlementLine.kind == "dispute")).one()
+    values = {column.name: getattr(line, column.name) for column in SettlementLine.__table__.columns}
+    before = house.balances()
+    values |= {"id": 1000, "ref": "txn_fee", "amount_minor": 0, "net_minor": -2000, "fee_minor": 2000}
+    with unit_of_work() as session:
+        session.execute(sa.insert(SettlementLine), [{**values, "posted_at": None}])
+    look_at_unposted_lines(utcnow())
+    assert [kind for kind, *_ in exceptions(house)] == ["unexplained_settlement"]
+    assert house.balances()["suspense:EUR"] == 2000
+    assert house.balances()["provider:stripe:EUR"] == before["provider:stripe:EUR"] - 2000
+
+
+def test_a_payout_told_early_and_often_moves_its_sum_once(house: House) -> None:
+    for _ in range(3):
+        house.pay(house.give())
+    house.sandbox.drills.payout()
+    tell(house, "payout.reconciliation_completed", "payout.paid", "payout.paid")
+    assert "fund:specialists:fee" not in house.balances()  # of payments that nobody has told us about
+    house.deliver()
+
+    balances = house.balances()
+    assert "provider:stripe:EUR" not in balances
+    assert balances["transit:stripe:EUR"] > 0
+    assert "receivable:stripe:specialists" not in balances
+    assert house.totals()["fees_pending"] == 0
+    assert house.count(SettlementLine, SettlementLine.payout_ref.is_(None)) == 0
