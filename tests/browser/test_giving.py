@@ -190,12 +190,11 @@ CONTRAST_SCRIPT = """
   while (walker.nextNode()) {
     const element = walker.currentNode.parentElement;
     const style = getComputedStyle(element);
-    const dimmed = element.closest("li:not(.earned)") && element.closest("[data-earns]");
     if (!walker.currentNode.data.trim() || !element.offsetParent || element.closest(".visually-hidden")) continue;
     const [a, b] = [light(parse(style.color)), light(behind(element))];
     const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
     const large = parseFloat(style.fontSize) >= 24;
-    if (ratio < (large ? 3 : 4.5) && !dimmed) faint.push([walker.currentNode.data.trim(), ratio.toFixed(2)]);
+    if (ratio < (large ? 3 : 4.5)) faint.push([walker.currentNode.data.trim(), ratio.toFixed(2)]);
   }
   return faint;
 }
