@@ -27,8 +27,8 @@ from donations.jobs import request_due_refunds
 from donations.models import Dispute, Donation, Payment, Receipt, Refund
 from donations.services import pay_again
 from donations.views import addresses
+from finance.jobs import post_lines
 from finance.models import PayoutRecord, SettlementLine
-from finance.services import post_waiting_lines
 from ledger.models import JournalEntry, LedgerException, Posting
 from ledger.queries import balances
 from ops.demo import seed_demo
@@ -237,8 +237,7 @@ class History:
             later += timedelta(hours=7)
             request_due_refunds(later)
             services.apply_due(later)
-            with unit_of_work():
-                post_waiting_lines(later)
+            post_lines(later)
             self.house.work()
             if not self.house.count(InboxEvent, InboxEvent.processed_at.is_(None)):
                 return

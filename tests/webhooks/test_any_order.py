@@ -15,7 +15,7 @@ from tests.webhooks.history import History, differences, recorded
 
 # A minute's worth; HISTORY_EXAMPLES=20 tells twenty times as many.
 TIMES = int(os.environ.get("HISTORY_EXAMPLES", "1"))
-EXAMPLES = {"sqlite": 15 * TIMES, "postgresql": 5 * TIMES}
+EXAMPLES = {"sqlite": 12 * TIMES, "postgresql": 4 * TIMES}
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])

@@ -11,7 +11,7 @@ from core.clock import utcnow
 from core.db import db, unit_of_work
 from core.models import OutboxMessage
 from donations.models import Donation, Receipt
-from finance.jobs import look_at_unposted_lines
+from finance.jobs import look_at_unposted_lines, post_lines
 from finance.models import SettlementLine
 from ledger.models import JournalEntry, LedgerException
 from stickers.models import RedemptionCode
@@ -466,6 +466,21 @@ def test_hundreds_of_lines_that_nobody_knows_do_not_hold_up_the_one_we_know(hous
     look_at_unposted_lines(utcnow())
     assert house.totals()["fees_pending"] == 0
     assert house.count(SettlementLine, SettlementLine.posted_at.is_(None)) == 600
+
+
+def test_a_line_that_cannot_be_posted_does_not_hold_up_the_others(house: House) -> None:
+    donation = house.give()
+    house.pay(donation)
+    tell(house, "charge.updated")
+    line = db.session.scalars(sa.select(SettlementLine)).one()
+    values = {column.name: getattr(line, column.name) for column in SettlementLine.__table__.columns}
+    with unit_of_work() as session:  # a currency that nobody keeps books in
+        strange = {**values, "id": 1000, "ref": "txn_0", "kind": "other", "currency": "ZZZ", "net_minor": 5}
+        session.execute(sa.insert(SettlementLine), [strange])
+    tell(house, "checkout.session.completed")
+    post_lines(utcnow())
+    assert house.totals()["fees_pending"] == 0
+    assert house.count(SettlementLine, SettlementLine.posted_at.is_(None)) == 1
 
 
 def test_a_line_of_nothing_but_a_fee_is_for_a_person_to_place(house: House) -> None:
