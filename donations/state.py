@@ -106,11 +106,12 @@ def _announce(provider: str, payment_ref: str | None) -> None:
 
 def _bind_references(payment: Payment, fact: PaymentFact) -> None:
     """The references of the money that came are the ones that refunds and disputes will name."""
-    news = payment.state != "succeeded" and fact.state == PaymentState.SUCCEEDED
-    if fact.payment_ref and (news or payment.payment_ref is None):
+    came = fact.state == PaymentState.SUCCEEDED
+    if fact.payment_ref and (payment.payment_ref is None or (came and payment.state != "succeeded")):
         payment.payment_ref = fact.payment_ref
     payment.checkout_ref = payment.checkout_ref or fact.checkout_ref
-    payment.charge_ref = payment.charge_ref or fact.charge_ref
+    if came:  # a declined card had a charge of its own
+        payment.charge_ref = payment.charge_ref or fact.charge_ref
 
 
 def _contradiction(payment: Payment, fact: PaymentFact) -> str | None:

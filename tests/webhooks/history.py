@@ -315,7 +315,8 @@ def _donation(row: Donation) -> dict[str, Any]:
         "status": row.status,
         "paid_at": row.paid_at,
         "payments": [
-            (each.state, each.review, each.checkout_ref, each.payment_ref, each.succeeded_at) for each in row.payments
+            (each.state, each.review, each.checkout_ref, each.payment_ref, each.charge_ref, each.succeeded_at)
+            for each in row.payments
         ],
         "refunds": sorted(_refund(each) for payment in row.payments for each in payment.refunds),
         "disputes": sorted(_dispute(each) for payment in row.payments for each in payment.disputes),

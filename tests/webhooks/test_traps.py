@@ -135,6 +135,8 @@ def test_a_declined_card_leaves_the_page_open_and_the_next_card_pays(house: Hous
     house.deliver()
     assert house.state(donation)["status"] == "paid"
     assert house.balances()[GIFT] == -2500
+    [charged] = events(house, "charge.succeeded")
+    assert house.payments(donation)[0].charge_ref == charged["data"]["object"]["id"]
 
 
 def test_the_same_event_twice_is_one_event(house: House) -> None:
