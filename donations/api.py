@@ -46,7 +46,7 @@ def create_donation(body: dict[str, Any]) -> dict[str, Any]:
 @blueprint.alt_response(404, schema=schemas.ErrorOut)
 def read_donation(token: str) -> dict[str, Any]:
     """How a donation stands, with its receipt number and sticker codes."""
-    return views.represent(queries.donation_by_token(token))
+    return views.represent(views.donation_as_of_now(token, utcnow()))
 
 
 @blueprint.get("/campaigns/<slug>/totals")
