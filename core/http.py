@@ -1,6 +1,9 @@
 """HTTP: one error handler that decides JSON or HTML by path, and the headers every answer carries."""
 
+import hashlib
+import hmac
 import logging
+import sqlite3
 import uuid
 from http import HTTPStatus
 from typing import Any
@@ -11,6 +14,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_wtf import CSRFProtect
 from flask_wtf.csrf import CSRFError
+from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -20,6 +24,9 @@ from core.errors import DomainError
 log = logging.getLogger(__name__)
 
 MACHINE_PATHS = ("/api/", "/webhooks/", "/healthz", "/readyz", "/metrics")
+
+RETRY_AFTER_SECONDS = 60
+SQLITE_OUTAGES = ("SQLITE_BUSY", "SQLITE_CANTOPEN", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY")
 
 csrf = CSRFProtect()
 
@@ -102,10 +109,20 @@ def _on_crash(error: Exception) -> ResponseReturnValue:
     return answer_error(500, "internal_error", http_message(500))
 
 
+def _on_database_error(error: OperationalError) -> ResponseReturnValue:
+    """PostgreSQL says so of connections and resources only; SQLite of faulty SQL too, which is our fault."""
+    if isinstance(error.orig, sqlite3.Error) and not error.orig.sqlite_errorname.startswith(SQLITE_OUTAGES):
+        return _on_crash(error)
+    db.session.rollback()
+    log.error("the database does not answer: %s", type(error.orig).__name__)
+    return answer_error(503, "unavailable", http_message(503))
+
+
 def install_error_handlers(app: Flask) -> None:
     """Also called after flask-smorest, which installs an app-wide JSON handler of its own."""
     app.register_error_handler(DomainError, _on_domain_error)
     app.register_error_handler(HTTPException, _on_http_exception)
+    app.register_error_handler(OperationalError, _on_database_error)
     app.register_error_handler(Exception, _on_crash)
 
 
@@ -117,6 +134,12 @@ def public_url(endpoint: str, **values: Any) -> str:
 def client_address() -> str:
     """The caller's address, behind as many proxies as are trusted. Personal data: hash it before keeping it."""
     return request.remote_addr or "unknown"
+
+
+def caller_hash() -> str:
+    """Tells anonymous callers apart without keeping their address: a short hash under the installation's secret."""
+    secret = str(current_app.config["SECRET_KEY"]).encode()
+    return hmac.new(secret, client_address().encode(), hashlib.sha256).hexdigest()[:12]
 
 
 def _content_security_policy(form_targets: list[str]) -> str:
@@ -138,6 +161,8 @@ def _content_security_policy(form_targets: list[str]) -> str:
 
 def _set_headers(response: Response) -> Response:
     app_headers = response.headers
+    if response.status_code in (429, 503):
+        app_headers.setdefault("Retry-After", str(RETRY_AFTER_SECONDS))
     app_headers.setdefault("Content-Security-Policy", g.get("csp") or _content_security_policy(g.form_targets))
     app_headers.setdefault("X-Content-Type-Options", "nosniff")
     # The status page's address is a capability: no other site may learn it from us.

@@ -105,3 +105,11 @@ class StrictSchema(StrictPart):
         wrong = _wrong_fields(messages)
         code = self.field_codes.get(wrong[0], "validation_failed") if len(wrong) == 1 else "validation_failed"
         raise ValidationFailed(code, _translated(messages))
+
+
+class ErrorOut(Schema):
+    """What every refusal looks like: a stable `code`, a text for people, messages by field."""
+
+    code = fields.String(required=True)
+    message = fields.String(required=True)
+    errors = fields.Dict()

@@ -89,9 +89,3 @@ class TotalsOut(Schema):
     spent = fields.Integer()
     specialists_trained = fields.Integer()
     as_of = fields.AwareDateTime(format="iso")
-
-
-class ErrorOut(Schema):
-    code = fields.String(required=True)
-    message = fields.String(required=True)
-    errors = fields.Dict()

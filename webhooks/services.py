@@ -1,6 +1,7 @@
 """The inbox: store a verified event once, apply it once, and keep at it until it is applied."""
 
 import logging
+import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -131,10 +132,11 @@ def apply_held(event_id: int, now: datetime) -> bool:
     except PaymentUnknown as unknown:
         _postpone(event_id, now, error="payment unknown", waiting_for=unknown.payment_ref)
         return False
-    except Exception as error:
-        # Type and code only: messages of drivers and providers can hold personal data.
+    except Exception as error:  # noqa: BLE001 - kept on the row, logged below, tried again
+        # Type, code and place only: messages of drivers and providers can hold personal data.
         code = error.code if isinstance(error, DomainError) else ""
-        log.exception("event %s of %s could not be applied", event_id, event.provider)
+        where = "".join(traceback.format_tb(error.__traceback__))
+        log.error("event %s of %s: %s %s\n%s", event_id, event.provider, type(error).__name__, code, where)
         _postpone(event_id, now, error=f"{type(error).__name__} {code}".strip())
         return False
     return True

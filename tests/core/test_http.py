@@ -101,6 +101,14 @@ def test_a_crash_tells_nobody_anything_but_the_log_everything_but_values(
         assert SECRET not in caplog.text
 
 
+@pytest.mark.parametrize("address", ["sqlite:////nowhere/x.sqlite3", "postgresql+psycopg://nobody@127.0.0.1:9/gone"])
+def test_a_database_that_is_gone_is_told_as_unavailable(settings: dict[str, Any], address: str) -> None:
+    gone = create_app({**settings, "SQLALCHEMY_DATABASE_URI": address, "SQLALCHEMY_ENGINE_OPTIONS": {}})
+    answer = gone.test_client().get("/api/v1/campaigns/any/totals")
+    assert (answer.status_code, (answer.json or {})["code"]) == (503, "unavailable")
+    assert int(answer.headers["Retry-After"]) > 0
+
+
 def test_after_a_crash_the_next_request_is_answered(visitor: FlaskClient) -> None:
     assert visitor.get("/x/sql").status_code == 500
     assert visitor.get("/healthz").status_code == 200

@@ -89,9 +89,11 @@ def test_a_job_runs_with_an_application_context_once(build: Builder) -> None:
 def test_a_real_queue_keeps_jobs_for_another_process(build: Builder) -> None:
     job = jobs.job(note)
     web = build(JOBS_REAL_QUEUE=True)
+    jobs.prepare_queue(web)
     with web.app_context():
         job.enqueue(7)
     worker = build(JOBS_REAL_QUEUE=True)
+    jobs.prepare_queue(worker)
     assert queue_of(worker).run_queued() == 1
     assert ran == [("app", 7)]
     assert queue_of(web).run_queued() == 0

@@ -119,12 +119,12 @@ def test_the_status_page_waits_three_seconds_for_the_provider_and_no_longer(hous
     began = monotonic()
     look(house, donation)
     assert monotonic() - began < 5
-    assert house.state(donation)["status"] == "pending"  # said honestly, and asked again later
+    assert house.row(donation).status == "pending"  # said honestly, and asked again later
 
     house.sandbox.drills.clear_faults()
     asked_long_ago()
     look(house, donation)
-    assert house.state(donation)["status"] == "paid"
+    assert house.row(donation).status == "paid"
 
 
 @pytest.mark.parametrize("trouble", ["error", "garbage", "close", "rate_limit"])
@@ -133,7 +133,7 @@ def test_the_status_page_stands_whatever_the_provider_answers(house: House, trou
     house.pay(donation)
     house.sandbox.drills.fault(trouble, path=SESSIONS)
     look(house, donation)
-    assert house.state(donation)["status"] == "pending"
+    assert house.row(donation).status == "pending"
     assert house.balances() == {}
 
 
@@ -146,15 +146,15 @@ def test_the_sweep_finds_every_end_a_payment_can_take(house: House) -> None:
     house.sandbox.drills.expire(page["expire"])
     follow_up_open_payments(utcnow() + timedelta(minutes=1))
     house.work()
-    assert house.state(given["pay"])["status"] == "paid"
-    assert house.state(given["late"])["status"] == "processing"
-    assert house.state(given["expire"])["status"] == "expired"
+    assert house.row(given["pay"]).status == "paid"
+    assert house.row(given["late"]).status == "processing"
+    assert house.row(given["expire"]).status == "expired"
 
     for outcome in ("delay", "late"):
         house.sandbox.drills.finish_delayed(page[outcome])
     house.sandbox.drills.finish_delayed(page["lost"], "failure")
     sweep_until_nothing_is_open(house, utcnow() + timedelta(minutes=1))
-    statuses = {outcome: house.state(donation)["status"] for outcome, donation in given.items()}
+    statuses = {outcome: house.row(donation).status for outcome, donation in given.items()}
     assert statuses == {
         "pay": "paid",
         "delay": "paid",
@@ -184,7 +184,7 @@ def test_an_open_payment_is_asked_about_until_it_ends_ever_more_seldom(house: Ho
     house.sandbox.drills.finish_delayed(donation["checkout_url"].rpartition("/")[2])
     follow_up_open_payments(now)
     assert _next_question() is None
-    assert house.state(donation)["status"] == "paid"
+    assert house.row(donation).status == "paid"
 
 
 def test_a_sweep_that_meets_a_provider_in_trouble_comes_again(house: House) -> None:
@@ -193,11 +193,11 @@ def test_a_sweep_that_meets_a_provider_in_trouble_comes_again(house: House) -> N
     house.sandbox.drills.fault("error", path=SESSIONS)
     now = utcnow() + timedelta(minutes=1)
     follow_up_open_payments(now)
-    assert house.state(donation)["status"] == "pending"
+    assert house.row(donation).status == "pending"
 
     house.sandbox.drills.clear_faults()
     follow_up_open_payments(now + timedelta(minutes=2))
-    assert house.state(donation)["status"] == "paid"
+    assert house.row(donation).status == "paid"
 
 
 def test_two_sweeps_at_once_ask_once(house: House) -> None:
@@ -215,7 +215,7 @@ def test_a_payment_under_review_is_left_alone(house: House) -> None:
     look(house, donation)
     follow_up_open_payments(utcnow() + timedelta(days=1))
     assert questions(house) == 0
-    assert house.state(donation)["status"] == "processing"
+    assert house.row(donation).status == "processing"
     assert house.totals()["raised"] == 0
 
 
@@ -225,7 +225,7 @@ def test_catching_up_finds_what_nobody_looked_for(house: House) -> None:
     house.sandbox.drills.refund(donation["checkout_url"].rpartition("/")[2], 700)
     assert catch_up_with(house.app.extensions["payments"]["stripe"], utcnow()) > 0
     house.work()
-    assert house.state(donation)["status"] == "partially_refunded"
+    assert house.row(donation).status == "partially_refunded"
     assert house.totals()["fees_pending"] == 0
 
 
@@ -252,7 +252,7 @@ def test_a_provider_in_trouble_is_told_honestly_and_the_same_key_resumes(house: 
     assert sessions(house, "open") == 1
     house.pay(donation)
     look(house, donation)
-    assert house.state(donation)["status"] == "paid"
+    assert house.row(donation).status == "paid"
     assert house.balances()["fund:specialists:gift"] == -2500
 
 
@@ -278,7 +278,7 @@ def test_a_notification_binds_the_page_whose_address_was_never_stored(house: Hou
         session.execute(sa.update(Payment).values(checkout_url=None, checkout_ref=None))
     [completed] = events(house, "checkout.session.completed")
     assert house.post_event(completed) == 200
-    assert house.state(donation)["status"] == "paid"
+    assert house.row(donation).status == "paid"
 
 
 def test_a_checkout_that_was_never_opened_is_given_up_after_its_time(house: House) -> None:
@@ -304,7 +304,7 @@ def test_a_page_that_was_opened_is_never_given_up_unasked(house: House) -> None:
     [payment] = house.payments(donation)
     house.pay(donation)
     follow_up_open_payments(payment.created_at + timedelta(days=1))
-    assert house.state(donation)["status"] == "paid"
+    assert house.row(donation).status == "paid"
 
 
 # Another try
@@ -325,7 +325,7 @@ def test_another_try_closes_the_old_page_first(house: House) -> None:
     assert url != donation["checkout_url"]
     assert (sessions(house, "open"), sessions(house, "expired")) == (1, 1)
     assert [payment.state for payment in house.payments(donation)] == ["expired", "created"]
-    assert house.state(donation)["status"] == "pending"
+    assert house.row(donation).status == "pending"
     assert house.state(donation)["checkout_url"] == url
 
 
@@ -334,7 +334,7 @@ def test_another_try_that_finds_the_old_page_paid_takes_that_as_the_payment(hous
     house.pay(donation)
     assert press_pay_again(house, donation) is None
     house.work()
-    assert house.state(donation)["status"] == "paid"
+    assert house.row(donation).status == "paid"
     assert house.count(Payment) == 1
     assert house.balances()["fund:specialists:gift"] == -2500
 
@@ -343,7 +343,7 @@ def test_another_try_that_finds_a_slow_payment_under_way_waits_for_it(house: Hou
     donation = house.give()
     house.pay(donation, "delay")
     assert press_pay_again(house, donation) is None
-    assert house.state(donation)["status"] == "processing"
+    assert house.row(donation).status == "processing"
     assert house.count(Payment) == 1
 
 
@@ -360,12 +360,12 @@ def test_another_try_after_a_failed_one_is_paid_once(house: House) -> None:
     house.pay(donation, "delay")
     house.sandbox.drills.finish_delayed(donation["checkout_url"].rpartition("/")[2], "failure")
     look(house, donation)
-    assert house.state(donation)["status"] == "failed"
+    assert house.row(donation).status == "failed"
 
     url = press_pay_again(house, donation)
     house.pay({"checkout_url": url})
     look(house, donation)
-    assert house.state(donation)["status"] == "paid"
+    assert house.row(donation).status == "paid"
     assert house.balances()["fund:specialists:gift"] == -2500
 
 
@@ -386,7 +386,7 @@ def test_fifty_that_press_pay_again_at_once_end_with_one_open_page(house: House)
     assert sessions(house, "open") == 1
     house.pay({"checkout_url": url})
     look(house, donation)
-    assert house.state(donation)["status"] == "paid"
+    assert house.row(donation).status == "paid"
     assert house.balances()["fund:specialists:gift"] == -2500
 
 
@@ -431,7 +431,7 @@ def test_one_address_is_paid_by_many_only_once(house: House) -> None:
 
     at_once(house.app, 12, act)
     house.work()
-    assert house.state(donation)["status"] == "paid"
+    assert house.row(donation).status == "paid"
     assert house.balances()["fund:specialists:gift"] == -2500
     assert house.count(RedemptionCode) == 1
     assert payment.public_id

@@ -59,7 +59,7 @@ def test_partial_refunds_leave_code_and_receipt_alone(house: House) -> None:
         house.sandbox.drills.refund(page_of(donation), amount)
     house.deliver()
 
-    assert house.state(donation)["status"] == "partially_refunded"
+    assert house.row(donation).status == "partially_refunded"
     assert codes(house, donation) == ["issued"]
     assert voided_at(house, donation) is None
     assert house.balances()[REFUND] == 1200
@@ -73,7 +73,7 @@ def test_partial_refunds_that_add_up_to_all_void_code_and_receipt(house: House) 
         house.sandbox.drills.refund(page_of(donation), amount)
     house.deliver()
 
-    assert house.state(donation)["status"] == "refunded"
+    assert house.row(donation).status == "refunded"
     assert codes(house, donation) == ["voided"]
     assert voided_at(house, donation) is not None
     assert house.balances()[GIFT] + house.balances()[REFUND] == 0
@@ -83,7 +83,7 @@ def test_a_refund_under_way_counts_as_gone(house: House) -> None:
     donation = house.given()
     house.sandbox.drills.refund(page_of(donation), status="pending")
     house.deliver()
-    assert house.state(donation)["status"] == "refunded"
+    assert house.row(donation).status == "refunded"
     assert house.totals()["refunded"] == 2500
 
 
@@ -92,7 +92,7 @@ def test_a_refund_that_fails_weeks_later_brings_back_code_receipt_and_money(hous
     code = house.state(donation)["sticker_codes"][0]["code"]
     refund = house.sandbox.drills.refund(page_of(donation))["id"]
     house.deliver()
-    assert (house.state(donation)["status"], codes(house, donation)) == ("refunded", ["voided"])
+    assert (house.row(donation).status, codes(house, donation)) == ("refunded", ["voided"])
 
     house.sandbox.drills.fail_refund(refund)
     house.deliver()
@@ -122,7 +122,7 @@ def test_a_canceled_refund_is_no_refund(house: House) -> None:
     house.deliver()
     house.sandbox.drills.cancel_refund(refund)
     house.deliver()
-    assert house.state(donation)["status"] == "paid"
+    assert house.row(donation).status == "paid"
     assert REFUND not in house.balances()
 
 
@@ -139,7 +139,7 @@ def test_a_new_refund_after_a_failed_one_is_not_more_than_was_paid_whatever_come
 
     house.deliver()
     assert open_exceptions(house) == []
-    assert house.state(donation)["status"] == "refunded"
+    assert house.row(donation).status == "refunded"
     assert house.totals()["refunded"] == 2500
 
 
@@ -152,7 +152,7 @@ def test_more_refunded_than_paid_is_shown_until_it_is_no_longer_so(house: House)
     event["data"]["object"]["balance_transaction"] = None
     assert house.post_event(event) == 200
     assert open_exceptions(house) == ["over_refunded"]
-    assert house.state(donation)["status"] == "refunded"
+    assert house.row(donation).status == "refunded"
 
     house.sandbox.drills.fail_refund(first)
     house.deliver()
@@ -167,7 +167,7 @@ def test_an_open_dispute_holds_the_code_and_takes_the_money(house: House) -> Non
     house.sandbox.drills.dispute(page_of(donation))
     house.deliver()
 
-    assert house.state(donation)["status"] == "disputed"
+    assert house.row(donation).status == "disputed"
     assert codes(house, donation) == ["held"]
     assert voided_at(house, donation) is None
     assert house.balances()[DISPUTE] == 2500
@@ -184,7 +184,7 @@ def test_a_won_dispute_gives_back_money_fee_and_code(house: House) -> None:
 
     house.sandbox.drills.win_dispute(dispute)
     house.deliver()
-    assert house.state(donation)["status"] == "paid"
+    assert house.row(donation).status == "paid"
     assert codes(house, donation) == ["issued"]
     assert house.balances() == before
 
@@ -195,7 +195,7 @@ def test_a_lost_dispute_voids_the_code(house: House) -> None:
     house.sandbox.drills.lose_dispute(dispute)
     house.deliver()
 
-    assert house.state(donation)["status"] == "disputed"
+    assert house.row(donation).status == "disputed"
     assert codes(house, donation) == ["voided"]
     assert house.totals()["disputed"] == 2500
 
@@ -218,7 +218,7 @@ def test_an_inquiry_moves_nothing(house: House) -> None:
     before = house.balances()
     question = house.sandbox.drills.dispute(page_of(donation), inquiry=True)["id"]
     house.deliver()
-    assert (house.state(donation)["status"], codes(house, donation)) == ("paid", ["issued"])
+    assert (house.row(donation).status, codes(house, donation)) == ("paid", ["issued"])
     assert house.balances() == before
 
     house.sandbox.drills.close_inquiry(question)
@@ -231,7 +231,7 @@ def test_an_inquiry_that_becomes_a_dispute_is_one(house: House) -> None:
     question = house.sandbox.drills.dispute(page_of(donation), inquiry=True)["id"]
     house.sandbox.drills.escalate_inquiry(question)
     house.deliver()
-    assert (house.state(donation)["status"], codes(house, donation)) == ("disputed", ["held"])
+    assert (house.row(donation).status, codes(house, donation)) == ("disputed", ["held"])
 
 
 def test_a_dispute_on_a_refunded_charge_is_lost_twice_and_shown_so(house: House) -> None:
@@ -240,7 +240,7 @@ def test_a_dispute_on_a_refunded_charge_is_lost_twice_and_shown_so(house: House)
     house.deliver()
     dispute = house.sandbox.drills.dispute(page_of(donation))["id"]
     house.deliver()
-    assert house.state(donation)["status"] == "disputed"
+    assert house.row(donation).status == "disputed"
     assert codes(house, donation) == ["voided"]
     assert voided_at(house, donation) is not None  # refunded it still is
     totals = house.totals()
@@ -248,7 +248,7 @@ def test_a_dispute_on_a_refunded_charge_is_lost_twice_and_shown_so(house: House)
 
     house.sandbox.drills.win_dispute(dispute)
     house.deliver()
-    assert house.state(donation)["status"] == "refunded"
+    assert house.row(donation).status == "refunded"
     assert codes(house, donation) == ["voided"]
     assert house.totals()["disputed"] == 0
 
@@ -299,7 +299,7 @@ def test_the_later_attempt_is_given_back_also_when_its_events_come_first(house: 
     house.deliver()
     first, second = house.payments(donation)
     assert (first.refunds, len(second.refunds)) == ([], 1)
-    assert house.state(donation)["status"] == "paid"
+    assert house.row(donation).status == "paid"
 
 
 def test_a_webhook_that_tells_of_our_refund_before_the_answer_finds_our_row(house: House) -> None:

@@ -41,7 +41,7 @@ def test_what_the_provider_did_not_sign_just_now_is_refused_and_stored_nowhere(h
 
     assert list(answer["statuses"].values()) == [400]
     assert house.count(InboxEvent) == 0
-    assert house.state(donation)["status"] == "pending"
+    assert house.row(donation).status == "pending"
 
 
 @pytest.mark.parametrize(
@@ -126,14 +126,14 @@ def test_an_event_that_cannot_be_applied_is_kept_with_its_error_and_applied_late
     [row] = stored(house)
     assert (row.processed_at, row.attempts) == (None, 1)
     assert row.last_error in ("OperationalError", "ProgrammingError")
-    assert house.state(donation)["status"] == "pending"
+    assert house.row(donation).status == "pending"
     assert house.count(JournalEntry) == 0  # all of it or nothing
 
     mend_the_books()
     assert row.next_attempt_at is not None
     assert services.apply_due(row.next_attempt_at - timedelta(seconds=1)) == 0
     assert services.apply_due(row.next_attempt_at) == 1
-    assert house.state(donation)["status"] == "paid"
+    assert house.row(donation).status == "paid"
     assert house.balances()["fund:specialists:gift"] == -2500
     [row] = stored(house)
     assert (row.last_error, row.next_attempt_at, row.attempts) == (None, None, 2)
@@ -159,7 +159,7 @@ def test_pauses_grow_and_an_event_that_never_works_is_given_up_shown_and_can_be_
     mend_the_books()
     result = house.app.test_cli_runner().invoke(args=["webhooks", "retry", "--dead"])
     assert result.exit_code == 0, result.output
-    assert house.state(donation)["status"] == "paid"
+    assert house.row(donation).status == "paid"
     assert stored(house)[0].dead_at is None
     assert house.count(LedgerException, LedgerException.resolved_at.is_(None)) == 0
 
@@ -171,7 +171,7 @@ def test_reading_from_a_provider_that_is_down_is_tried_again(house: House) -> No
     house.deliver()
     [waiting] = [row for row in stored(house) if row.processed_at is None]
     assert (waiting.type, waiting.last_error) == ("charge.updated", "ProviderDown provider_unavailable")
-    assert house.state(donation)["status"] == "paid"
+    assert house.row(donation).status == "paid"
     assert house.totals()["fees_pending"] == 2500
 
     house.sandbox.drills.clear_faults()
@@ -188,7 +188,7 @@ def test_a_worker_that_dies_leaves_its_event_to_the_next_one_after_the_lease(hou
     assert event_id is not None  # and whoever stored it is gone
     assert services.apply_due(now + services.LEASE / 2) == 0
     assert services.apply_due(now + services.LEASE) == 1
-    assert house.state(donation)["status"] == "paid"
+    assert house.row(donation).status == "paid"
 
 
 def test_two_workers_that_want_one_event_apply_it_once(house: House) -> None:
@@ -205,7 +205,7 @@ def test_two_workers_that_want_one_event_apply_it_once(house: House) -> None:
     applied = at_once(house.app, 4, lambda _: services.apply_held(event_id, later))  # even without a claim
     assert applied == [True] * 4
 
-    assert house.state(donation)["status"] == "paid"
+    assert house.row(donation).status == "paid"
     assert house.count(JournalEntry) == 1
     assert stored(house)[0].attempts == 1
 
@@ -222,7 +222,7 @@ def test_the_same_notification_arriving_at_once_is_stored_once(house: House) -> 
     assert answers == [200] * 6
     assert house.count(InboxEvent) == 1
     assert house.count(JournalEntry) == 1
-    assert house.state(donation)["status"] == "paid"
+    assert house.row(donation).status == "paid"
 
 
 # The operator's commands
@@ -275,7 +275,7 @@ def test_catching_up_finds_every_event_that_never_came(house: House) -> None:
     result = house.app.test_cli_runner().invoke(args=["webhooks", "catch-up"])
     house.work()
     assert result.exit_code == 0, result.output
-    assert house.state(donation)["status"] == "paid"
+    assert house.row(donation).status == "paid"
     assert house.totals()["fees_pending"] == 0
     assert house.count(CatchUp) == 1
 
@@ -295,7 +295,7 @@ def test_a_catching_up_that_is_cut_short_begins_again_where_it_began(house: Hous
     assert catch_up_with(provider, utcnow()) > 0
     assert catch_up_with(provider, utcnow()) == 0
     house.work()
-    assert house.state(donation)["status"] == "paid"
+    assert house.row(donation).status == "paid"
 
 
 def test_two_different_events_of_one_donation_applied_at_once_add_up(house: House) -> None:
@@ -316,7 +316,7 @@ def test_two_different_events_of_one_donation_applied_at_once_add_up(house: Hous
     house.work()
 
     assert house.totals()["refunded"] == 1800
-    assert house.state(donation)["status"] == "partially_refunded"
+    assert house.row(donation).status == "partially_refunded"
     assert house.row(donation).version >= 4
     assert house.count(InboxEvent, InboxEvent.processed_at.is_(None)) == 0
 

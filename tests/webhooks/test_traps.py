@@ -60,7 +60,7 @@ def test_completed_but_unpaid_is_not_raised(house: House) -> None:
     house.pay(donation, "delay")
     tell(house, "checkout.session.completed")
 
-    assert house.state(donation)["status"] == "processing"
+    assert house.row(donation).status == "processing"
     assert (house.totals()["raised"], house.totals()["donations"]) == (0, 0)
     assert house.balances() == {}
     assert house.count(RedemptionCode) == house.count(Receipt) == house.count(OutboxMessage) == 0
@@ -73,7 +73,7 @@ def test_a_delayed_payment_that_arrives_is_received(house: House) -> None:
     house.sandbox.drills.finish_delayed(page_of(donation))
     house.deliver()
 
-    assert house.state(donation)["status"] == "paid"
+    assert house.row(donation).status == "paid"
     assert house.balances()[GIFT] == -2500
     assert house.count(RedemptionCode) == 1
 
@@ -85,7 +85,7 @@ def test_a_payment_that_fails_after_its_checkout_was_completed_brings_nothing(ho
     house.sandbox.drills.finish_delayed(page_of(donation), "failure")
     house.deliver()
 
-    assert house.state(donation)["status"] == "failed"
+    assert house.row(donation).status == "failed"
     assert house.balances() == {}
     assert house.count(RedemptionCode) == house.count(Receipt) == 0
 
@@ -95,7 +95,7 @@ def test_failed_told_before_completed_stays_failed(house: House) -> None:
     house.pay(donation, "delay")
     house.sandbox.drills.finish_delayed(page_of(donation), "failure")
     tell(house, "checkout.session.async_payment_failed", "checkout.session.completed")
-    assert house.state(donation)["status"] == "failed"
+    assert house.row(donation).status == "failed"
 
 
 def test_expired_told_after_completed_leaves_it_paid(house: House) -> None:
@@ -106,7 +106,7 @@ def test_expired_told_after_completed_leaves_it_paid(house: House) -> None:
     expired = altered(completed, status="expired", payment_status="unpaid", payment_intent=None)
     assert house.post_event({**expired, "type": "checkout.session.expired"}) == 200
 
-    assert house.state(donation)["status"] == "paid"
+    assert house.row(donation).status == "paid"
     assert house.balances()[GIFT] == -2500
 
 
@@ -116,10 +116,10 @@ def test_a_donor_who_pays_in_the_second_in_which_the_session_expires_has_paid(ho
     [completed] = events(house, "checkout.session.completed")
     expired = altered(completed, status="expired", payment_status="unpaid", payment_intent=None)
     assert house.post_event({**expired, "type": "checkout.session.expired"}) == 200
-    assert house.state(donation)["status"] == "expired"
+    assert house.row(donation).status == "expired"
 
     house.deliver()
-    assert house.state(donation)["status"] == "paid"
+    assert house.row(donation).status == "paid"
     assert [code["status"] for code in house.state(donation)["sticker_codes"]] == ["issued"]
 
 
@@ -129,11 +129,11 @@ def test_a_declined_card_leaves_the_page_open_and_the_next_card_pays(house: Hous
     house.deliver()
     [payment] = house.payments(donation)
     assert (payment.state, payment.failure_code) == ("created", "generic_decline")
-    assert house.state(donation)["status"] == "pending"
+    assert house.row(donation).status == "pending"
 
     house.pay(donation)
     house.deliver()
-    assert house.state(donation)["status"] == "paid"
+    assert house.row(donation).status == "paid"
     assert house.balances()[GIFT] == -2500
     [charged] = events(house, "charge.succeeded")
     assert house.payments(donation)[0].charge_ref == charged["data"]["object"]["id"]
@@ -187,7 +187,7 @@ def test_the_fee_may_come_before_the_payment(house: House) -> None:
     assert house.count(SettlementLine, SettlementLine.posted_at.is_(None)) == 1
 
     tell(house, "checkout.session.completed")
-    assert house.state(donation)["status"] == "paid"
+    assert house.row(donation).status == "paid"
     assert house.count(SettlementLine, SettlementLine.posted_at.is_(None)) == 0
     assert house.totals()["fees"] > 0
     assert house.totals()["fees_pending"] == 0
@@ -202,7 +202,7 @@ def test_the_fee_of_a_delayed_payment_is_posted_when_the_payment_arrives(house: 
     assert house.totals()["fees"] == 0
     tell(house, "checkout.session.async_payment_succeeded")
 
-    assert house.state(donation)["status"] == "paid"
+    assert house.row(donation).status == "paid"
     assert house.totals()["fees"] > 0
     assert house.totals()["fees_pending"] == 0
 
@@ -216,7 +216,7 @@ def test_a_fee_that_is_known_only_later_is_pending_until_then(house: House) -> N
     tell(house, "charge.updated")
     assert house.totals()["fees_pending"] == 0
     assert house.totals()["earmarked"] == 2500 - house.totals()["fees"]
-    assert house.state(donation)["status"] == "paid"
+    assert house.row(donation).status == "paid"
 
 
 def test_a_refund_told_updated_before_created_ends_as_succeeded(house: House) -> None:
@@ -227,7 +227,7 @@ def test_a_refund_told_updated_before_created_ends_as_succeeded(house: House) ->
 
     [made] = house.payments(donation)[0].refunds
     assert (made.state, made.amount_minor) == ("succeeded", 1000)
-    assert house.state(donation)["status"] == "partially_refunded"
+    assert house.row(donation).status == "partially_refunded"
     assert house.totals()["refunded"] == 1000
 
 
@@ -240,7 +240,7 @@ def test_a_refund_told_before_its_payment_waits_and_is_applied_with_it(house: Ho
     assert (event.processed_at, event.last_error) == (None, "payment unknown")
 
     tell(house, "checkout.session.completed")
-    assert house.state(donation)["status"] == "partially_refunded"
+    assert house.row(donation).status == "partially_refunded"
     assert house.balances()["fund:specialists:refund"] == 1000
     assert house.count(InboxEvent, InboxEvent.processed_at.is_(None)) == 0
 
@@ -255,7 +255,7 @@ def test_the_running_total_of_refunds_is_a_hint_and_never_an_amount(house: House
 
     house.deliver()
     assert house.totals()["refunded"] == 1100
-    assert house.state(donation)["status"] == "partially_refunded"
+    assert house.row(donation).status == "partially_refunded"
 
 
 def test_an_event_of_the_other_mode_is_refused_and_stored_nowhere(house: House) -> None:
@@ -265,7 +265,7 @@ def test_an_event_of_the_other_mode_is_refused_and_stored_nowhere(house: House) 
     assert house.post_event({**altered(completed), "livemode": True}) == 400
 
     assert house.count(InboxEvent) == 0
-    assert house.state(donation)["status"] == "pending"
+    assert house.row(donation).status == "pending"
 
 
 def test_another_amount_than_we_asked_for_is_kept_flagged_and_not_counted(house: House) -> None:
@@ -274,7 +274,7 @@ def test_another_amount_than_we_asked_for_is_kept_flagged_and_not_counted(house:
     [completed] = events(house, "checkout.session.completed")
     assert house.post_event(altered(completed, amount_total=2400)) == 200
 
-    assert house.state(donation)["status"] == "processing"
+    assert house.row(donation).status == "processing"
     assert house.payments(donation)[0].review == "amount_mismatch"
     assert (house.totals()["raised"], house.totals()["donations"]) == (0, 0)
     assert house.balances() == {SUSPENSE: -2400, "receivable:stripe:-:BYN": 2400}
@@ -288,7 +288,7 @@ def test_another_currency_than_we_asked_for_is_kept_flagged_and_not_counted(hous
     [completed] = events(house, "checkout.session.completed")
     assert house.post_event(altered(completed, currency="usd")) == 200
 
-    assert house.state(donation)["status"] == "processing"
+    assert house.row(donation).status == "processing"
     assert house.balances() == {"suspense:USD": -2500, "receivable:stripe:-:USD": 2500}
     assert exceptions(house) == [("amount_mismatch", 2500, "USD")]
 
@@ -311,12 +311,12 @@ def test_a_wrong_amount_without_money_does_not_hold_the_donation_up(house: House
     house.pay(donation, "decline")
     [declined] = events(house, "payment_intent.payment_failed")
     assert house.post_event(altered(declined, amount=2400)) == 200
-    assert house.state(donation)["status"] == "pending"
+    assert house.row(donation).status == "pending"
     assert exceptions(house) == [("amount_mismatch", 2400, "BYN")]
 
     house.pay(donation)
     house.deliver()
-    assert house.state(donation)["status"] == "paid"
+    assert house.row(donation).status == "paid"
 
 
 def test_a_wrong_amount_told_before_or_after_the_right_one_ends_alike(house: House) -> None:
@@ -328,7 +328,7 @@ def test_a_wrong_amount_told_before_or_after_the_right_one_ends_alike(house: Hou
         assert house.post_event(event) == 200
     house.work()
 
-    assert house.state(before)["status"] == house.state(after)["status"] == "paid"
+    assert house.row(before).status == house.row(after).status == "paid"
     assert house.balances() == {GIFT: -5000, "receivable:stripe:specialists": 5000}
     assert exceptions(house) == [("amount_mismatch", 1, "BYN")] * 2
 
@@ -339,7 +339,7 @@ def test_a_second_charge_under_the_same_attempt_goes_to_suspense(house: House) -
     [charged] = events(house, "payment_intent.succeeded")
     assert house.post_event(altered(charged, id="pi_another")) == 200
 
-    assert house.state(donation)["status"] == "paid"
+    assert house.row(donation).status == "paid"
     assert house.balances() == {**before, SUSPENSE: -2500, "receivable:stripe:-:BYN": 2500}
     assert exceptions(house) == [("charged_twice", 2500, "BYN")]
 
@@ -424,7 +424,7 @@ def test_money_that_seemed_unknown_leaves_suspense_once_its_payment_is_named(hou
     assert house.balances()[SUSPENSE] == -2500
 
     tell(house, "checkout.session.completed")
-    assert house.state(donation)["status"] == "paid"
+    assert house.row(donation).status == "paid"
     assert house.balances() == {GIFT: -2500, "receivable:stripe:specialists": 2500}
     assert exceptions(house) == []
 
@@ -438,7 +438,7 @@ def test_kinds_of_event_that_we_do_not_know_are_stored_and_harmless(house: House
     assert house.count(InboxEvent, InboxEvent.processed_at.is_(None)) == 0
     assert house.balances() == before
     assert house.count(Donation) == 1
-    assert house.state(donation)["status"] == "paid"
+    assert house.row(donation).status == "paid"
 
 
 def test_a_line_that_belongs_to_nothing_we_know_is_shown_after_an_hour_and_until_it_does(house: House) -> None:
