@@ -1,11 +1,9 @@
 """The service and its provider on loopback, and a real Chromium that tolerates no error."""
 
-import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from shutil import which
 from typing import Any
 
 import pytest
@@ -16,19 +14,6 @@ from sandbox.server import SandboxServer
 from tests import databases
 
 PHONE, DESK = 390, 1280
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
-
-
-def chromium() -> str | None:
-    names = (os.environ.get("CHROMIUM"), "chromium", "chromium-browser", "google-chrome")
-    return next((found for name in names if name and (found := which(name))), None)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    if chromium() is None:
-        for item in items:
-            if item.get_closest_marker("browser"):
-                item.add_marker(pytest.mark.skip(reason="no Chromium is installed (CHROMIUM may name one)"))
 
 
 @pytest.fixture
@@ -59,15 +44,6 @@ def site(app: Flask, address: str) -> Iterator[str]:
     server.shutdown()
     thread.join(5)
     server.server_close()
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    sync_api = pytest.importorskip("playwright.sync_api")
-    with sync_api.sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=chromium(), args=ARGUMENTS)
-        yield running
-        running.close()
 
 
 @pytest.fixture

@@ -186,7 +186,7 @@ def test_not_ready_without_a_database_and_says_no_more_than_that(gone: str, tmp_
     answer = client.get("/readyz")
     assert (answer.status_code, answer.json) == (503, {"status": "database unavailable"})
     assert client.get("/healthz").status_code == 200
-    for path, status in (("/", 500), ("/metrics", 500), (f"/api/v1/campaigns/{SLUG}/totals", 500)):
+    for path, status in (("/", 503), ("/metrics", 503), (f"/api/v1/campaigns/{SLUG}/totals", 503)):
         failed = client.get(path)
         assert failed.status_code == status
         assert "very-secret" not in failed.text
