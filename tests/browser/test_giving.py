@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from flask import Flask
+from playwright.sync_api import expect
 
 from core.db import db
 from donations.models import Donation
@@ -65,17 +66,18 @@ def test_the_button_and_the_hint_follow_the_amount(site: str, open_page: Callabl
     page.goto(f"{site}/?lang=en")
     button, hint = page.locator(GIVE), page.locator("[data-earns] [role=status]")
 
-    def says() -> tuple[str, str]:
-        return button.inner_text().replace("\u00a0", " "), hint.inner_text()
+    def says(label: str, earned: str) -> None:
+        expect(button).to_have_text(label)
+        expect(hint).to_have_text(earned)
 
-    assert says() == ("Give BYN 25", "You get 1 sticker pack:")
+    says("Give BYN 25", "You get 1 sticker pack:")
     page.fill("[name=amount]", "30,50")
-    assert says() == ("Give BYN 30,50", "You get 2 sticker packs:")
+    says("Give BYN 30,50", "You get 2 sticker packs:")
     assert page.locator("[name=choice]:checked").count() == 0
     page.fill("[name=amount]", "1e3")
-    assert says() == ("Give", "Sticker packs as a thank-you:")
+    says("Give", "Sticker packs as a thank-you:")
     page.check("[name=choice][value='10000']", force=True)
-    assert says() == ("Give BYN 100", "You get 3 sticker packs:")
+    says("Give BYN 100", "You get 3 sticker packs:")
     assert page.input_value("[name=amount]") == ""
 
 
