@@ -91,13 +91,10 @@ def _on_http_exception(error: HTTPException) -> ResponseReturnValue:
         return answer_error(
             400, "csrf_failed", _("The form is out of date. Please go back, reload the page and try again.")
         )
-    # webargs hands the schema's messages over in `data`
-    data = getattr(error, "data", None) or {}
-    messages = data.get("messages", {})
-    fields = messages.get("json", messages) if isinstance(messages, dict) else {"": messages}
-    if status == HTTPStatus.BAD_REQUEST and fields:
-        return answer_error(status, "malformed_json", http_message(status), fields)
-    body, status = answer_error(status, HTTP_CODES.get(status, "error"), http_message(status), fields)
+    # webargs marks a body that is no JSON with `data`; what it says there is English and not for readers.
+    malformed = status == HTTPStatus.BAD_REQUEST and hasattr(error, "data")
+    code = "malformed_json" if malformed else HTTP_CODES.get(status, "error")
+    body, status = answer_error(status, code, http_message(status))
     if status == HTTPStatus.METHOD_NOT_ALLOWED:
         return body, status, {"Allow": dict(error.get_headers()).get("Allow", "")}
     return body, status

@@ -108,7 +108,7 @@ class StrictSchema(StrictPart):
 
 
 class ErrorOut(Schema):
-    """What every refusal looks like: a stable `code`, a text for people, messages by field."""
+    """What every refusal looks like: a stable `code`, a text for people, messages by field, nested as the body is."""
 
     code = fields.String(required=True)
     message = fields.String(required=True)

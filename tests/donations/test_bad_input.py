@@ -214,12 +214,14 @@ def test_fields_that_are_unknown_or_of_another_type_are_named(house: House, body
     assert field is None or field in errors
 
 
-def test_a_wrong_field_of_the_donor_is_found_below_donor(house: House) -> None:
-    answer = post(house, donor(email=5, name="Ales"))
-    assert said(answer) == (422, "email_invalid")
+@pytest.mark.parametrize(("field", "value"), [("email", 5), ("email", "alesia"), ("name", 5), ("name", "<b>")])
+def test_a_wrong_field_of_the_donor_is_found_below_donor(house: House, field: str, value: Any) -> None:
+    answer = post(house, donor(**{field: value}))
+    assert said(answer) == (422, f"{field}_invalid")
     assert answer.json is not None
     assert list(answer.json["errors"]) == ["donor"]
-    assert answer.json["errors"]["donor"]["email"][0]
+    assert list(answer.json["errors"]["donor"]) == [field]
+    assert answer.json["errors"]["donor"][field][0]
 
 
 def test_several_faults_are_all_told_at_once(house: House) -> None:
