@@ -188,6 +188,9 @@ def init_app(app: Flask) -> None:
         g.form_targets = app.extensions.get("form_targets", [])
         if "\0" in request.path:  # no address of ours, and PostgreSQL cannot even look for it
             abort(HTTPStatus.NOT_FOUND)
+        # A body that comes without its length is cut off at the limit, without a word: half of it must not be read.
+        if request.content_length is None and len(request.get_data()) >= app.config["MAX_CONTENT_LENGTH"]:
+            abort(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
 
     # After `prepare`: its refusals are answers that need headers too.
     csrf.init_app(app)
