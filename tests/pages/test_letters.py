@@ -4,6 +4,7 @@ import pytest
 import sqlalchemy as sa
 
 from core.db import unit_of_work
+from core.i18n import Localized
 from core.mail import Mail, build
 from donations.letters import receipt_letter
 from donations.models import Donation, Donor
@@ -20,21 +21,21 @@ def letter(house: House, donation: dict[str, str]) -> Mail:
 
 
 @pytest.mark.parametrize(
-    ("locale", "subject", "amount", "purpose"),
+    ("locale", "subject", "amount", "purpose", "partners"),
     [
-        ("ru", "Спасибо! Ваша квитанция", "60,00 BYN", "обучение специалистов"),
-        ("be", "Дзякуй! Ваша квітанцыя", "60,00 Br", "навучанне спецыялістаў"),
-        ("en", "Thank you! Your receipt", "BYN 60.00", "training specialists"),
+        ("ru", "Спасибо! Ваша квитанция", "60,00 BYN", "обучение специалистов", "МТС × ЮНИСЕФ"),
+        ("be", "Дзякуй! Ваша квітанцыя", "60,00 Br", "навучанне спецыялістаў", "МТС × ЮНІСЕФ"),
+        ("en", "Thank you! Your receipt", "BYN 60.00", "training specialists", "MTS × UNICEF"),
     ],
 )
 def test_the_letter_has_number_amount_purpose_codes_and_the_way_back(
-    house: House, locale: str, subject: str, amount: str, purpose: str
+    house: House, locale: str, subject: str, amount: str, purpose: str, partners: str
 ) -> None:
     donation = house.given(6000, locale=locale, donor={"email": "anna@example.by", "name": "Анна"})
     state, mail = house.state(donation), letter(house, donation)
     assert mail.subject == f"{subject} {state['receipt_number']}"
     for part in (mail.text.replace(NBSP, " "), mail.html.replace(NBSP, " ")):
-        for expected in (amount, purpose, state["receipt_number"], donation["status_url"], "8 800 100 16 11"):
+        for expected in (amount, purpose, partners, state["receipt_number"], donation["status_url"], "8 800 100 16 11"):
             assert expected in part
         for code in state["sticker_codes"]:
             assert code["code"] in part
@@ -56,7 +57,7 @@ def test_text_is_not_escaped_and_html_is(house: House) -> None:
     donation = house.given(2500, locale="en", donor={"email": "anna@example.by"})
     with unit_of_work() as session:
         campaign = session.get_one(Donation, house.row(donation).id).campaign
-        campaign.partners = "Friends & <Co>"
+        campaign.partners = Localized(ru="Друзья", en="Friends & <Co>")
     mail = letter(house, donation)
     assert "Friends & <Co>" in mail.text
     assert "Friends &amp; &lt;Co&gt;" in mail.html

@@ -112,7 +112,8 @@ def test_the_demonstration_campaign_speaks_all_languages(house: House) -> None:
 
 def _texts_of_the_campaign() -> Iterator[dict[str, str]]:
     for campaign in db.session.scalars(sa.select(Campaign)):
-        yield from (campaign.title, campaign.lead, campaign.designation)
+        assert campaign.partners is not None
+        yield from (campaign.title, campaign.lead, campaign.designation, campaign.partners)
         yield from (text for use in campaign.uses for text in use.values())
         yield from (text for each in campaign.resources for text in (each.title, each.text))
     for pack in db.session.scalars(sa.select(StickerPack)):
