@@ -2,6 +2,7 @@
 
 import email
 import logging
+import smtplib
 import socket
 import ssl
 import subprocess
@@ -132,6 +133,12 @@ def test_a_letter_with_nobody_to_write_to_is_dropped(app: Flask, letters: dict[i
     assert (row().outcome, row().done_at) == ("dropped", NOW)
     assert files(app) == []
     assert due(NOW + timedelta(days=1)) == []
+
+
+def test_a_message_id_is_of_the_domain_that_mail_comes_from(app: Flask, letters: dict[int, Any]) -> None:
+    app.config["MAIL_FROM"] = "Campaign <give@прыклад.бел>"
+    put_one()
+    assert row().message_id.endswith("@xn--80aiqesg1f.xn--90ais>")
 
 
 def test_a_failure_is_kept_without_its_text_and_tried_again_later_and_later(
@@ -272,10 +279,18 @@ def test_no_header_can_be_smuggled_in(app: Flask, field: str) -> None:
     assert files(app) == []
 
 
-@pytest.mark.parametrize("address", ["алеся@example.org", "alesia@прыклад.бел", "o'neil+tag@example.org"])
-def test_addresses_of_all_scripts_are_written(app: Flask, address: str) -> None:
+@pytest.mark.parametrize(
+    ("address", "written"),
+    [
+        ("почта@пример.бел", "почта@xn--e1afmkfd.xn--90ais"),
+        ("alesia@прыклад.бел", "alesia@xn--80aiqesg1f.xn--90ais"),
+        ("o'neil+tag@example.org", "o'neil+tag@example.org"),
+    ],
+)
+def test_addresses_of_all_scripts_are_written_as_servers_read_them(app: Flask, address: str, written: str) -> None:
     mail.send(replace(LETTER, to=address), message_id="<1@x>", name="letter-1")
-    assert len(files(app)) == 1
+    [path] = files(app)
+    assert f"To: {written}\r\n".encode() in path.read_bytes()
 
 
 # The server
@@ -332,6 +347,20 @@ def test_a_letter_goes_to_the_server(app: Flask, letters: dict[int, Any], postma
 def test_a_domain_in_cyrillic_reaches_a_server_that_knows_ascii_only(app: Flask, postman: Postman) -> None:
     mail.send(replace(LETTER, to="alesia@прыклад.бел"), message_id="<1@x>", name="letter-1")
     assert postman.taken[0].rcpt_tos == ["alesia@xn--80aiqesg1f.xn--90ais"]
+
+
+def test_an_address_that_ascii_cannot_write_goes_through_servers_that_take_it(app: Flask, postman: Postman) -> None:
+    letter = replace(LETTER, to="почта@пример.бел")
+    with pytest.raises(smtplib.SMTPNotSupportedError):
+        mail.send(letter, message_id="<1@x>", name="letter-1")
+    server = Controller(postman, hostname="127.0.0.1", port=free_port(), enable_SMTPUTF8=True)
+    server.start()
+    app.config["MAIL_PORT"] = server.port
+    mail.send(letter, message_id="<1@x>", name="letter-1")
+    server.stop()
+    [envelope] = postman.taken
+    assert envelope.rcpt_tos == ["почта@xn--e1afmkfd.xn--90ais"]
+    assert "SMTPUTF8" in envelope.mail_options
 
 
 def test_every_try_carries_the_same_message_id(
