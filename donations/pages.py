@@ -138,8 +138,6 @@ def pay(token: str) -> ResponseReturnValue:
     try:
         views.require_patience(now)
         url = pay_again(donation.id, views.addresses(), now)
-    except (ProviderDown, ProviderRefused):
-        url = None  # the status page says that no page could be opened
     except DomainError as refusal:
         return _status_page(queries.donation_by_token(token), refusal), refusal.status
     return redirect(url or url_for(".status", token=token), code=303)

@@ -109,6 +109,10 @@ def apply_held(event_id: int, now: datetime) -> bool:
     failed_before = event.last_error is not None
     try:
         facts = facts_of(event)
+        if needs_reading(facts):
+            # What the event itself says does not wait for what must be read; saying it twice changes nothing.
+            with unit_of_work():
+                apply_facts(event.provider, facts, now)
         reading = read_from_provider(get_provider(event.provider), facts)
         _record_early(event.provider, reading, now)
         with unit_of_work() as session:

@@ -179,6 +179,20 @@ def test_reading_from_a_provider_that_is_down_is_tried_again(house: House) -> No
     assert house.totals()["fees_pending"] == 0
 
 
+def test_what_an_event_says_itself_does_not_wait_for_what_must_be_read(house: House) -> None:
+    donation, _ = paid(house)
+    house.deliver()
+    house.sandbox.drills.fault("error", path="/v1/balance_transactions")
+    dispute = house.sandbox.drills.dispute()
+    house.sandbox.drills.lose_dispute(dispute["id"])
+    house.deliver()
+
+    assert house.row(donation).status == "disputed"
+    assert [code["status"] for code in house.state(donation)["sticker_codes"]] == ["voided"]
+    assert house.totals()["disputed"] == 2500
+    assert [row for row in stored(house) if row.processed_at is None] != []  # its settlement lines are still to be read
+
+
 def test_a_worker_that_dies_leaves_its_event_to_the_next_one_after_the_lease(house: House) -> None:
     donation, event = paid(house)
     provider = house.app.extensions["payments"]["stripe"]
