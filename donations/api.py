@@ -64,7 +64,7 @@ def read_totals(slug: str) -> dict[str, Any]:
         "refunded": fund.refunded,
         "disputed": fund.disputed,
         "fees": fund.fees,
-        "fees_pending": fund.unsettled,
+        "fees_pending": fund.fees_pending,
         "fx": fund.fx,
         "earmarked": fund.earmarked,
         "spent": fund.spent,
