@@ -23,6 +23,7 @@ import donations.letters
 import donations.pages
 import donations.posters
 import finance.cli
+import finance.jobs
 import finance.pages
 import offices.belonging_cli
 import offices.cli
@@ -40,6 +41,7 @@ import stickers.pages
 import webhooks.api
 import webhooks.cli
 import webhooks.jobs
+from core.schemas import ErrorOut
 
 OPENAPI = {
     "API_TITLE": "#BullyingFreeInternet",
@@ -48,6 +50,12 @@ OPENAPI = {
     "OPENAPI_URL_PREFIX": "/api",
     "OPENAPI_JSON_PATH": "openapi.json",
 }
+
+
+class DescribedApi(Api):  # type: ignore[misc]  # flask-smorest has no types
+    """The API's document; refusals that no endpoint names look like all others."""
+
+    ERROR_SCHEMA = ErrorOut
 
 
 def create_app(settings: Mapping[str, Any] | None = None) -> Flask:
@@ -63,7 +71,7 @@ def create_app(settings: Mapping[str, Any] | None = None) -> Flask:
     for room in (core.db, core.i18n, core.http, core.pages, staff.pages, staff.cli, payments.registry):
         room.init_app(app)
     Migrate(app, core.db.db, directory=str(Path(__file__).parent / "migrations"), render_as_batch=False)
-    app.extensions["api"] = Api(app)
+    app.extensions["api"] = DescribedApi(app)
     for room in (
         donations.api,
         donations.pages,

@@ -14,6 +14,8 @@ from sqlalchemy.exc import ArgumentError
 
 DEVELOPMENT_SECRET = "development-only-secret"  # noqa: S105 - refused in production
 SANDBOX_KEY = "sk_test_sandbox"
+SANDBOX_PORT = 8420
+LIVE_KEYS = ("sk_live_", "rk_live_")
 SANDBOX_WEBHOOK_SECRET = "whsec_sandbox"  # noqa: S105 - refused in production
 ENVIRONMENTS = ("development", "test", "production")
 TLS_MODES = ("none", "starttls", "implicit")
@@ -97,14 +99,14 @@ def database_url(raw: str, instance: Path) -> str:
 def engine_options(url: str) -> dict[str, Any]:
     # Values of statements may be names and addresses of people: they stay out of error messages, and so out of logs.
     if url.startswith("sqlite"):
-        return {"hide_parameters": True}
+        return {"hide_parameters": True, "pool_size": 8, "max_overflow": 32}
     # No transaction of ours lasts; one that does is a fault and must not hold others up for long.
     options = "-c lock_timeout=15s -c statement_timeout=30s -c idle_in_transaction_session_timeout=30s"
     return {
         "hide_parameters": True,
         "pool_pre_ping": True,
         "pool_size": 8,
-        "max_overflow": 16,
+        "max_overflow": 32,
         "connect_args": {"options": options, "connect_timeout": 10},
     }
 
@@ -127,6 +129,7 @@ def load(environ: Mapping[str, str] | None = None) -> dict[str, Any]:
         "STRIPE_API_KEY": read.text("STRIPE_API_KEY", SANDBOX_KEY),
         "STRIPE_WEBHOOK_SECRETS": _secrets(read.text("STRIPE_WEBHOOK_SECRETS", SANDBOX_WEBHOOK_SECRET)),
         "STRIPE_API_BASE": read.url("STRIPE_API_BASE", "") or None,
+        "WEB_THREADS": read.number("WEB_THREADS", 16, 1, 256),
         "MAIL_HOST": read.text("MAIL_HOST"),
         "MAIL_PORT": read.number("MAIL_PORT", 25, 1, 65535),
         "MAIL_TLS": read.choice("MAIL_TLS", "none", TLS_MODES),
@@ -146,11 +149,34 @@ def load(environ: Mapping[str, str] | None = None) -> dict[str, Any]:
         "BOOTSTRAP_SERVE_LOCAL": True,
         "SEND_FILE_MAX_AGE_DEFAULT": 3600,
     }
+    read.faults += _stripe_faults(settings)
     if env == "production":
         read.faults += _production_faults(settings)
+        if not read.text("TRUSTED_PROXIES"):
+            read.faults.append("TRUSTED_PROXIES: say how many proxies stand before it, 0 for none")
+    elif settings["STRIPE_API_KEY"] == SANDBOX_KEY and not settings["STRIPE_API_BASE"]:
+        settings["STRIPE_API_BASE"] = _sandbox_address(instance)
     if read.faults:
         raise ConfigError("Wrong settings:\n" + "\n".join(f"  - {fault}" for fault in read.faults))
     return settings
+
+
+def _sandbox_address(instance: Path) -> str:
+    """Where `make run` put the sandbox, or its usual place: its key is never shown to Stripe."""
+    port = instance / "sandbox.port"
+    return f"http://127.0.0.1:{port.read_text().strip() if port.exists() else SANDBOX_PORT}"
+
+
+def _stripe_faults(settings: Mapping[str, Any]) -> list[str]:
+    """A key that is not the sandbox's moves real money, or a real account's test money, and needs its own secrets."""
+    faults = []
+    key, secrets = settings["STRIPE_API_KEY"], settings["STRIPE_WEBHOOK_SECRETS"]
+    at_stripe = key != SANDBOX_KEY and not settings["STRIPE_API_BASE"]
+    if at_stripe and (not secrets or SANDBOX_WEBHOOK_SECRET in secrets):
+        faults.append("STRIPE_WEBHOOK_SECRETS: set the secrets of the webhook endpoint")
+    if at_stripe and key.startswith(LIVE_KEYS) and settings["APP_ENV"] != "production":
+        faults.append("STRIPE_API_KEY: a live key needs APP_ENV=production")
+    return faults
 
 
 def _secrets(raw: str) -> list[str]:
@@ -170,13 +196,10 @@ def _production_faults(settings: Mapping[str, Any]) -> list[str]:
         faults.append("SECRET_KEY: set a random one of at least 32 characters")
     if not settings["PUBLIC_URL"].startswith("https://"):
         faults.append("PUBLIC_URL: production needs an https:// address")
-    if settings["STRIPE_API_KEY"] == SANDBOX_KEY:
-        faults.append("STRIPE_API_KEY: set the key of the Stripe account")
-    if not settings["STRIPE_WEBHOOK_SECRETS"] or SANDBOX_WEBHOOK_SECRET in settings["STRIPE_WEBHOOK_SECRETS"]:
-        faults.append("STRIPE_WEBHOOK_SECRETS: set the secrets of the webhook endpoint")
-    base = settings["STRIPE_API_BASE"]
-    if base and (not base.startswith("https://") or _is_loopback(urlsplit(base).hostname or "")):
-        faults.append("STRIPE_API_BASE: the sandbox is not for production")
+    if not settings["STRIPE_API_KEY"].startswith(LIVE_KEYS):
+        faults.append("STRIPE_API_KEY: set the live key of the Stripe account; test money would be counted as gifts")
+    if settings["STRIPE_API_BASE"]:
+        faults.append("STRIPE_API_BASE: for development and tests; production pays at Stripe")
     if parseaddr(settings["MAIL_FROM"])[1].endswith("@localhost"):
         faults.append("MAIL_FROM: set the address that receipts come from")
     if settings["MAIL_USER"] and settings["MAIL_TLS"] == "none" and not _is_loopback(settings["MAIL_HOST"]):

@@ -10,11 +10,13 @@ from flask_babel import lazy_gettext as _l
 
 
 class DomainError(Exception):
-    """Base of all refusals. Subclasses set `code`, `status` (HTTP) and `text`."""
+    """Base of all refusals. Subclasses set `code`, `status` (HTTP) and `text`; `within`, the object of a JSON body that
+    their field is in."""
 
     code = "refused"
     status = 400
     text: Any = _l("This is not possible.")
+    within: str | None = None
 
     def __init__(
         self, text: Any = None, *, field: str | None = None, errors: dict[str, Any] | None = None, **values: Any
@@ -34,8 +36,11 @@ class DomainError(Exception):
 
     @property
     def errors(self) -> dict[str, Any]:
-        """Messages by the name of the input they are about; empty when it is about none."""
-        return self._errors or ({self.field: [self.message]} if self.field else {})
+        """Messages by the name of the input they are about, nested as a JSON body is; empty when it is about none."""
+        if self._errors or not self.field:
+            return self._errors or {}
+        found = {self.field: [self.message]}
+        return {self.within: found} if self.within else found
 
 
 class NotFound(DomainError):

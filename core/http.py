@@ -1,6 +1,9 @@
 """HTTP: one error handler that decides JSON or HTML by path, and the headers every answer carries."""
 
+import hashlib
+import hmac
 import logging
+import sqlite3
 import uuid
 from collections.abc import Callable
 from http import HTTPStatus
@@ -12,6 +15,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_wtf import CSRFProtect
 from flask_wtf.csrf import CSRFError
+from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -21,6 +25,9 @@ from core.errors import DomainError
 log = logging.getLogger(__name__)
 
 MACHINE_PATHS = ("/api/", "/webhooks/", "/healthz", "/readyz", "/metrics")
+
+RETRY_AFTER_SECONDS = 60
+SQLITE_OUTAGES = ("SQLITE_BUSY", "SQLITE_CANTOPEN", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY")
 
 csrf = CSRFProtect()
 
@@ -122,13 +129,10 @@ def _on_http_exception(error: HTTPException) -> ResponseReturnValue:
         return answer_error(
             400, "csrf_failed", _("The form is out of date. Please go back, reload the page and try again.")
         )
-    # webargs hands the schema's messages over in `data`
-    data = getattr(error, "data", None) or {}
-    messages = data.get("messages", {})
-    fields = messages.get("json", messages) if isinstance(messages, dict) else {"": messages}
-    if status == HTTPStatus.BAD_REQUEST and fields:
-        return answer_error(status, "malformed_json", http_message(status), fields)
-    body, status = answer_error(status, HTTP_CODES.get(status, "error"), http_message(status), fields)
+    # webargs marks a body that is no JSON with `data`; what it says there is English and not for readers.
+    malformed = status == HTTPStatus.BAD_REQUEST and hasattr(error, "data")
+    code = "malformed_json" if malformed else HTTP_CODES.get(status, "error")
+    body, status = answer_error(status, code, http_message(status))
     if status == HTTPStatus.METHOD_NOT_ALLOWED:
         return body, status, {"Allow": dict(error.get_headers()).get("Allow", "")}
     return body, status
@@ -140,10 +144,20 @@ def _on_crash(error: Exception) -> ResponseReturnValue:
     return answer_error(500, "internal_error", http_message(500))
 
 
+def _on_database_error(error: OperationalError) -> ResponseReturnValue:
+    """PostgreSQL says so of connections and resources only; SQLite of faulty SQL too, which is our fault."""
+    if isinstance(error.orig, sqlite3.Error) and not error.orig.sqlite_errorname.startswith(SQLITE_OUTAGES):
+        return _on_crash(error)
+    db.session.rollback()
+    log.error("the database does not answer: %s", type(error.orig).__name__)
+    return answer_error(503, "unavailable", http_message(503))
+
+
 def install_error_handlers(app: Flask) -> None:
     """Also called after flask-smorest, which installs an app-wide JSON handler of its own."""
     app.register_error_handler(DomainError, _on_domain_error)
     app.register_error_handler(HTTPException, _on_http_exception)
+    app.register_error_handler(OperationalError, _on_database_error)
     app.register_error_handler(Exception, _on_crash)
 
 
@@ -155,6 +169,12 @@ def public_url(endpoint: str, **values: Any) -> str:
 def client_address() -> str:
     """The caller's address, behind as many proxies as are trusted. Personal data: hash it before keeping it."""
     return request.remote_addr or "unknown"
+
+
+def caller_hash() -> str:
+    """Tells anonymous callers apart without keeping their address: a short hash under the installation's secret."""
+    secret = str(current_app.config["SECRET_KEY"]).encode()
+    return hmac.new(secret, client_address().encode(), hashlib.sha256).hexdigest()[:12]
 
 
 def _content_security_policy(form_targets: list[str]) -> str:
@@ -176,6 +196,8 @@ def _content_security_policy(form_targets: list[str]) -> str:
 
 def _set_headers(response: Response) -> Response:
     app_headers = response.headers
+    if response.status_code in (429, 503):
+        app_headers.setdefault("Retry-After", str(RETRY_AFTER_SECONDS))
     app_headers.setdefault("Content-Security-Policy", g.get("csp") or _content_security_policy(g.form_targets))
     app_headers.setdefault("X-Content-Type-Options", "nosniff")
     # The status page's address is a capability: no other site may learn it from us.
@@ -204,7 +226,13 @@ def init_app(app: Flask) -> None:
         g.form_targets = app.extensions.get("form_targets", [])
         if "\0" in request.path:  # no address of ours, and PostgreSQL cannot even look for it
             abort(HTTPStatus.NOT_FOUND)
-        return _checked_before_body()
+        if (refusal := _checked_before_body()) is not None:
+            return refusal
+        # A body that comes without its length is cut off at the limit, without a word: half of it must not be read.
+        limit = request.max_content_length
+        if request.content_length is None and limit is not None and len(request.get_data()) >= limit:
+            abort(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        return None
 
     # After `prepare`: its refusals are answers that need headers too.
     csrf.init_app(app)

@@ -13,12 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
 from flask import Flask, current_app
 from huey import Huey, MemoryHuey, PostgresHuey, SqliteHuey
+
+from core.db import db
 
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.5
+QUEUE_LOCK = 0x48756579  # any number, the same in every process
 
 
 @dataclass(frozen=True)
@@ -111,7 +115,8 @@ def _build_queue(app: Flask) -> Huey:
         return MemoryHuey(**common)
     url: str = app.config["SQLALCHEMY_DATABASE_URI"]
     if url.startswith("postgresql"):
-        return PostgresHuey(dsn=url.replace("postgresql+psycopg://", "postgresql://", 1), **common)
+        dsn = url.replace("postgresql+psycopg://", "postgresql://", 1)
+        return PostgresHuey(dsn=dsn, create_tables=False, **common)
     return SqliteHuey(filename=str(Path(app.config["INSTANCE_DIR"]) / "jobs.sqlite3"), timeout=15, **common)
 
 
@@ -120,8 +125,19 @@ def init_app(app: Flask) -> None:
     app.extensions["jobs"] = Jobs(app, _build_queue(app))
 
 
+def prepare_queue(app: Flask) -> None:
+    """Make the queue's tables on PostgreSQL; many processes may do so at once. SQLite's are made with its file."""
+    queue = app.extensions["jobs"].queue
+    if not isinstance(queue, PostgresHuey):
+        return
+    with app.app_context(), db.engine.begin() as connection:
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(QUEUE_LOCK)))
+        queue.storage.initialize_schema()
+
+
 def run_worker(app: Flask, threads: int) -> None:
     """Work until a signal asks to stop: Huey's consumer for jobs, one thread for each sweep."""
+    prepare_queue(app)
     jobs: Jobs = app.extensions["jobs"]
     stop = threading.Event()
     tickers = [

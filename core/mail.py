@@ -5,13 +5,15 @@ import smtplib
 import ssl
 from dataclasses import dataclass, field
 from email.message import EmailMessage
-from email.policy import SMTP
-from email.utils import format_datetime
+from email.policy import SMTP, SMTPUTF8
+from email.utils import format_datetime, parseaddr
 from pathlib import Path
 
+import idna
 from flask import current_app
 
 from core.clock import utcnow
+from core.ids import new_public_id
 
 SMTP_TIMEOUT_SECONDS = 20
 
@@ -34,17 +36,35 @@ class Mail:
     images: tuple[InlineImage, ...] = ()
 
 
+def _routable(address: str) -> str:
+    """The address with its domain in ASCII, which every mail server understands."""
+    local, at, domain = address.rpartition("@")
+    try:
+        return local + at + idna.encode(domain, uts46=True).decode()
+    except idna.IDNAError:
+        return address
+
+
+def new_message_id() -> str:
+    """Unique in the world, as RFC 5322 wants it: below the domain that our mail comes from."""
+    domain = _routable(parseaddr(current_app.config["MAIL_FROM"])[1]).rpartition("@")[2]
+    return f"<{new_public_id()}@{domain}>"
+
+
 def build(mail: Mail, message_id: str) -> EmailMessage:
-    message = EmailMessage(policy=SMTP.clone(max_line_length=78))
+    to = _routable(mail.to)
+    # Before the @ nothing can be written in ASCII: such a letter goes as UTF-8, through servers that take SMTPUTF8.
+    policy = SMTP if to.isascii() else SMTPUTF8
+    message = EmailMessage(policy=policy.clone(max_line_length=78))
     message["From"] = current_app.config["MAIL_FROM"]
-    message["To"] = mail.to
+    message["To"] = to
     message["Subject"] = mail.subject
     message["Date"] = format_datetime(utcnow())
     message["Message-ID"] = message_id
-    message["Content-Language"] = mail.language
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(mail.text)
     message.add_alternative(mail.html, subtype="html")
+    message["Content-Language"] = mail.language  # after the parts: the first one takes what begins with Content- along
     html_part = message.get_payload()[1]  # type: ignore[index]
     for image in mail.images:
         html_part.add_related(  # type: ignore[union-attr]

@@ -9,8 +9,9 @@ from typing import Self
 
 from babel.numbers import list_currencies
 
-# Minor units by ISO 4217: two, with these exceptions. How a *provider* counts units is the adapter's business.
-_NO_DECIMALS = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split()  # noqa: SIM905 - words
+# Minor units by ISO 4217: two, with these exceptions (the fifths of MGA are not in use).
+# How a *provider* counts units is the adapter's business.
+_NO_DECIMALS = "BIF CLP DJF GNF ISK JPY KMF KRW MGA PYG RWF UGX UYI VND VUV XAF XOF XPF".split()  # noqa: SIM905 - words
 _THREE_DECIMALS = "BHD IQD JOD KWD LYD OMR TND".split()  # noqa: SIM905 - words
 EXPONENTS = {
     **dict.fromkeys(list_currencies(), 2),
@@ -20,7 +21,8 @@ EXPONENTS = {
 
 MAX_MINOR = 2**53 - 1  # what every JSON reader still holds exactly
 
-_PLAIN_AMOUNT = re.compile(r"[0-9]{1,12}(?:[.,][0-9]+)?", re.ASCII)
+_PLAIN_AMOUNT = re.compile(r"[0-9]+(?:[.,][0-9]+)?", re.ASCII)
+_MAX_DIGITS = 12  # before the separator: with three decimals still below MAX_MINOR
 _SPACES = str.maketrans("", "", " \u00a0\u202f\u2009")
 
 
@@ -29,7 +31,7 @@ class CurrencyMismatch(ValueError):
 
 
 class BadAmount(ValueError):
-    """Text that is not an amount. `reason` is `not_a_number` or `too_many_decimals`."""
+    """Text that is not an amount. `reason` is `not_a_number`, `too_many_decimals` or `too_large`."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -124,4 +126,6 @@ def parse_amount(text: str, currency: str) -> Money:
     exponent = EXPONENTS[currency]
     if len(fraction) > exponent:
         raise BadAmount("too_many_decimals")
+    if len(whole) > _MAX_DIGITS:  # told by its length: reckoning with a million digits takes long
+        raise BadAmount("too_large")
     return Money(int(whole + fraction.ljust(exponent, "0")), currency)

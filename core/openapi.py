@@ -90,7 +90,7 @@ def _operation(spec: Mapping[str, Any], path: str, method: str, shared: Mapping[
         ),
         body=_reference(body),
         example=json.dumps(_example(spec, body), indent=2, ensure_ascii=False) if body else None,
-        answers=tuple(_answer(spec, status, answer) for status, answer in raw.get("responses", {}).items()),
+        answers=tuple(_answer(spec, status, answer) for status, answer in sorted(raw.get("responses", {}).items())),
     )
 
 

@@ -9,7 +9,6 @@ import sqlalchemy as sa
 from core import mail
 from core.clock import utcnow
 from core.db import after_commit, db, insert_if_absent, rows_changed, unit_of_work
-from core.ids import new_public_id
 from core.jobs import every, job
 from core.models import OutboxMessage
 
@@ -38,7 +37,7 @@ def put(template: str, subject_id: int, now: datetime) -> None:
         OutboxMessage,
         template=template,
         subject_id=subject_id,
-        message_id=f"<{new_public_id()}@campaign>",
+        message_id=mail.new_message_id(),
         created_at=now,
         next_attempt_at=now,
         attempts=0,

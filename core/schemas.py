@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import flask_smorest
 from flask import Request, abort
 from flask_babel import lazy_gettext as _l
-from marshmallow import RAISE, Schema, ValidationError, validates_schema
+from marshmallow import RAISE, Schema, ValidationError, fields, validates_schema
 from webargs.flaskparser import FlaskParser
 
 from core.errors import Invalid
@@ -72,6 +72,15 @@ def _wrong_fields(messages: Mapping[str, Any]) -> list[str]:
     return names
 
 
+class TrueOrFalse(fields.Boolean):
+    """true or false and nothing else: marshmallow's own takes 1 and 0 for them, since Python holds them equal."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> bool:
+        if not isinstance(value, bool):
+            raise self.make_error("invalid", input=value)
+        return value
+
+
 class StrictPart(Schema):
     """An object within a body. Refuses unknown fields and texts that cannot be stored."""
 
@@ -96,3 +105,11 @@ class StrictSchema(StrictPart):
         wrong = _wrong_fields(messages)
         code = self.field_codes.get(wrong[0], "validation_failed") if len(wrong) == 1 else "validation_failed"
         raise ValidationFailed(code, _translated(messages))
+
+
+class ErrorOut(Schema):
+    """What every refusal looks like: a stable `code`, a text for people, messages by field, nested as the body is."""
+
+    code = fields.String(required=True)
+    message = fields.String(required=True)
+    errors = fields.Dict()

@@ -6,8 +6,8 @@ from typing import Any
 from flask import Flask, request
 
 from core.clock import utcnow
-from core.http import csrf
-from core.schemas import Blueprint
+from core.http import caller_hash, csrf
+from core.schemas import Blueprint, ErrorOut
 from donations import queries, schemas, views
 from donations.services import Gift, ensure_checkout, start_donation
 
@@ -27,15 +27,15 @@ IDEMPOTENCY_KEY = {
 @blueprint.doc(parameters=[IDEMPOTENCY_KEY])
 @blueprint.arguments(schemas.DonationIn)
 @blueprint.response(201, schemas.DonationOut)
-@blueprint.alt_response(409, schema=schemas.ErrorOut)
-@blueprint.alt_response(422, schema=schemas.ErrorOut)
-@blueprint.alt_response(502, schema=schemas.ErrorOut)
+@blueprint.alt_response(409, schema=ErrorOut)
+@blueprint.alt_response(422, schema=ErrorOut)
+@blueprint.alt_response(502, schema=ErrorOut)
 def create_donation(body: dict[str, Any]) -> dict[str, Any]:
     """Start a donation and get the address where the donor pays it."""
     now = utcnow()
     views.require_patience(now)
     donor = body.pop("donor") or {}
-    gift = Gift(channel="api", amount_minor=body.pop("amount"), **body, **donor)
+    gift = Gift(channel="api", caller=caller_hash(), amount_minor=body.pop("amount"), **body, **donor)
     donation = start_donation(gift, request.headers.get("Idempotency-Key", secrets.token_hex(16)), now)
     ensure_checkout(donation, views.addresses(), now)
     return views.represent(donation)
@@ -43,15 +43,15 @@ def create_donation(body: dict[str, Any]) -> dict[str, Any]:
 
 @blueprint.get("/donations/<token>")
 @blueprint.response(200, schemas.DonationStateOut)
-@blueprint.alt_response(404, schema=schemas.ErrorOut)
+@blueprint.alt_response(404, schema=ErrorOut)
 def read_donation(token: str) -> dict[str, Any]:
     """How a donation stands, with its receipt number and sticker codes."""
-    return views.represent(queries.donation_by_token(token))
+    return views.represent(views.donation_as_of_now(token, utcnow()))
 
 
 @blueprint.get("/campaigns/<slug>/totals")
 @blueprint.response(200, schemas.TotalsOut)
-@blueprint.alt_response(404, schema=schemas.ErrorOut)
+@blueprint.alt_response(404, schema=ErrorOut)
 def read_totals(slug: str) -> dict[str, Any]:
     """What came in, what went back, what the provider kept and what of it is earmarked."""
     totals = queries.campaign_totals(queries.campaign_by_slug(slug), utcnow())
@@ -64,7 +64,7 @@ def read_totals(slug: str) -> dict[str, Any]:
         "refunded": fund.refunded,
         "disputed": fund.disputed,
         "fees": fund.fees,
-        "fees_pending": fund.unsettled,
+        "fees_pending": fund.fees_pending,
         "fx": fund.fx,
         "earmarked": fund.earmarked,
         "spent": fund.spent,

@@ -46,12 +46,12 @@ class CurrencyNotAccepted(Invalid):
 
 
 class EmailInvalid(Invalid):
-    code = "email_invalid"
+    code, within = "email_invalid", "donor"
     text = _l("This e-mail address is not complete or has a typing mistake.")
 
 
 class NameInvalid(Invalid):
-    code = "name_invalid"
+    code, within = "name_invalid", "donor"
     text = _l("Please enter a name of at most %(limit)s characters, without the characters < and >.")
 
 

@@ -6,6 +6,7 @@ from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
 from wtforms import BooleanField, HiddenField, StringField
 
+from core.i18n import format_money
 from core.money import BadAmount, Money, parse_amount
 from donations import errors, views
 from donations.models import Campaign
@@ -38,11 +39,14 @@ class DonationForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
         return int(text) if text.isascii() and text.isdigit() and len(text) < 12 else None
 
     def money(self, campaign: Campaign) -> Money:
-        """What the donor wants to give. Raises `AmountInvalid`."""
+        """What the donor wants to give. Raises `AmountInvalid`, `AmountTooLarge`."""
         typed, choice = (self.amount.data or "").strip(), self._choice()
         if not typed and choice is not None:
             return Money(choice, campaign.currency)
         try:
             return parse_amount(typed, campaign.currency)
-        except BadAmount:
+        except BadAmount as bad:
+            if bad.reason == "too_large":
+                limit = format_money(campaign.money(campaign.max_minor))
+                raise errors.AmountTooLarge(field="amount", limit=limit) from None
             raise errors.AmountInvalid(field="amount") from None

@@ -9,6 +9,7 @@ from core.outbox import renderer
 from core.qr import png
 from donations import receipts, views
 from donations.models import Donation
+from donations.standing import standing_of
 from stickers.services import codes_of
 
 
@@ -29,6 +30,7 @@ def receipt_letter(donation_id: int) -> Mail | None:
             "codes": codes,
             "status_url": views.status_url(donation),
             "locale": donation.locale,
+            "standing": standing_of(donation),
         }
         return Mail(
             to=donation.donor.email,

@@ -46,7 +46,7 @@ class Campaign(Base):
     lead: Mapped[Localized] = mapped_column(LocalizedText)
     designation: Mapped[Localized] = mapped_column(LocalizedText)
     uses: Mapped[list[dict[str, Any]]] = mapped_column(sa.JSON, default=list)  # [{"title": texts, "text": texts}]
-    partners: Mapped[str] = mapped_column(sa.String(200), default="")
+    partners: Mapped[Localized | None] = mapped_column(LocalizedText(none_as_null=True))
     fund_id: Mapped[int] = mapped_column(sa.ForeignKey("funds.id"))
     currency: Mapped[str] = mapped_column(sa.String(3))
     goal_minor: Mapped[int] = mapped_column(sa.BigInteger)

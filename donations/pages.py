@@ -8,7 +8,6 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 
 from core.clock import utcnow
-from core.db import db
 from core.errors import DomainError
 from core.http import public_url
 from core.i18n import Localized, current_locale
@@ -17,7 +16,7 @@ from core.qr import svg
 from donations import queries, views
 from donations.forms import DonationForm
 from donations.models import Campaign, Donation
-from donations.services import Gift, ask_provider, ensure_checkout, pay_again, require_open, start_donation
+from donations.services import Gift, ensure_checkout, pay_again, require_open, start_donation
 from donations.standing import decline_reason, never_opened, next_look, standing_of
 from payments.base import ProviderDown, ProviderRefused
 from stickers.models import StickerRule
@@ -27,8 +26,6 @@ from stickers.services import codes_of, rules_of
 blueprint = Blueprint(
     "donations", __name__, template_folder="templates", static_folder="static", static_url_path="/static/donations"
 )
-
-ASK_TIMEOUT_SECONDS = 3.0
 
 
 @blueprint.get("/")
@@ -112,10 +109,7 @@ def _earn_sentences(rules: list[StickerRule]) -> list[str]:
 
 @blueprint.get("/d/<token>")
 def status(token: str) -> ResponseReturnValue:
-    donation = queries.donation_by_token(token)
-    if donation.status in ("pending", "processing"):
-        donation = _heal(donation)
-    return _status_page(donation)
+    return _status_page(views.donation_as_of_now(token, utcnow()))
 
 
 def _status_page(donation: Donation, refusal: DomainError | None = None) -> str:
@@ -138,24 +132,12 @@ def _status_page(donation: Donation, refusal: DomainError | None = None) -> str:
     )
 
 
-def _heal(donation: Donation) -> Donation:
-    """Ask the provider ourselves if no notification has come: the donor is looking at the page now."""
-    token, payment_id = donation.token, donation.payments[-1].id
-    try:
-        ask_provider(payment_id, utcnow(), timeout=ASK_TIMEOUT_SECONDS)
-    except (ProviderDown, ProviderRefused):
-        db.session.rollback()  # the page says that we are still waiting, and the sweep asks again
-    return queries.donation_by_token(token)
-
-
 @blueprint.post("/d/<token>/pay")
 def pay(token: str) -> ResponseReturnValue:
     donation, now = queries.donation_by_token(token), utcnow()
     try:
         views.require_patience(now)
         url = pay_again(donation.id, views.addresses(), now)
-    except (ProviderDown, ProviderRefused):
-        url = None  # the status page says that no page could be opened
     except DomainError as refusal:
         return _status_page(queries.donation_by_token(token), refusal), refusal.status
     return redirect(url or url_for(".status", token=token), code=303)

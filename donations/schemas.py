@@ -4,16 +4,19 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from marshmallow import Schema, fields, pre_load
+from marshmallow.validate import OneOf, Regexp
 
-from core.schemas import StrictPart, StrictSchema
+from core.i18n import LOCALES
+from core.schemas import StrictPart, StrictSchema, TrueOrFalse
 
 AMOUNT_LIMIT = 2**53 - 1
+PLACEMENT = r"^[0-9A-Za-z-]{0,20}$(?!\n)"  # an empty one is none; the end is said so that other languages read it too
 
 
 class DonorIn(StrictPart):
     name = fields.String(allow_none=True)
     email = fields.String(allow_none=True)
-    anonymous = fields.Boolean(load_default=False, truthy={True}, falsy={False})
+    anonymous = TrueOrFalse(load_default=False)
 
 
 class DonationIn(StrictSchema):
@@ -33,8 +36,8 @@ class DonationIn(StrictSchema):
     amount = fields.Integer(required=True, strict=True, metadata={"example": 2500})
     currency = fields.String(required=True, metadata={"example": "BYN"})
     donor = fields.Nested(DonorIn, load_default=None, allow_none=True)
-    locale = fields.String(load_default=None, allow_none=True, metadata={"enum": ["ru", "be", "en"]})
-    placement = fields.String(load_default=None, allow_none=True)
+    locale = fields.String(load_default=None, allow_none=True, validate=OneOf(LOCALES))
+    placement = fields.String(load_default=None, allow_none=True, validate=Regexp(PLACEMENT))
 
     @pre_load
     def refuse_booleans(self, data: object, **kwargs: object) -> object:
@@ -87,9 +90,3 @@ class TotalsOut(Schema):
     spent = fields.Integer()
     specialists_trained = fields.Integer()
     as_of = fields.AwareDateTime(format="iso")
-
-
-class ErrorOut(Schema):
-    code = fields.String(required=True)
-    message = fields.String(required=True)
-    errors = fields.Dict()

@@ -42,6 +42,7 @@ NAME_LIMIT = 120
 MAX_ATTEMPTS = 20  # of one donation: enough for a person, few for somebody who tests stolen cards
 
 _KEY = re.compile(r"[\x20-\x7e]{1,255}")
+_UNSEEN = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")  # controls, line and paragraph separators, unassigned
 _JOINERS = "\u200c\u200d"  # invisible, but part of how some names are written
 
 
@@ -53,11 +54,17 @@ class Gift:
     amount_minor: int
     currency: str
     channel: str
+    caller: str = ""  # whose idempotency keys these are
     locale: str | None = None
     name: str | None = field(default=None, repr=False)
     email: str | None = field(default=None, repr=False)
     anonymous: bool = False
     placement: str | None = None  # code of the link that led here, as it was handed over
+
+    @property
+    def scope(self) -> str:
+        """Within which a key is unique: the way that the gift came, and who sent it."""
+        return f"{self.channel}:{self.caller}" if self.caller else self.channel
 
     def fingerprint(self) -> str:
         values = [self.campaign, self.amount_minor, self.currency, self.locale, self.name, self.email]
@@ -76,12 +83,12 @@ class Addresses:
 def start_donation(gift: Gift, key: str, now: datetime) -> Donation:
     """Record a pending donation with its first payment, or find the one that this key made before.
 
-    `key` is unique for each channel. Raises the errors of `donations.errors` and stores nothing then;
+    `key` is unique for each channel and caller. Raises the errors of `donations.errors` and stores nothing then;
     `KeyReused` when the key came with another gift. Commits.
     """
     if not _KEY.fullmatch(key):
         raise errors.KeyInvalid(field="Idempotency-Key")
-    donation = queries.donation_by_key(gift.channel, key)
+    donation = queries.donation_by_key(gift.scope, key)
     if donation is None:
         donation = _record(gift, key, now)
     if donation.request_hash != gift.fingerprint():
@@ -103,7 +110,7 @@ def _record(gift: Gift, key: str, now: datetime) -> Donation:
         channel=gift.channel,
         placement=attributed_code(gift.placement),
         created_at=now,
-        idempotency_scope=gift.channel,
+        idempotency_scope=gift.scope,
         idempotency_key=key,
         request_hash=gift.fingerprint(),
         payments=[_new_payment(amount, default_provider().name, now)],
@@ -113,7 +120,7 @@ def _record(gift: Gift, key: str, now: datetime) -> Donation:
             session.add(donation)
     except IntegrityError:
         # The same key in the same moment: whoever was first has recorded it.
-        if first := queries.donation_by_key(gift.channel, key):
+        if first := queries.donation_by_key(gift.scope, key):
             return first
         raise
     return donation
@@ -161,7 +168,7 @@ def _checked_name(name: str | None) -> str | None:
     if name is None or not name.strip():
         return None
     clean = " ".join(unicodedata.normalize("NFC", name).split(" ")).strip()
-    strange = any(unicodedata.category(char)[0] == "C" and char not in _JOINERS for char in clean)
+    strange = any(unicodedata.category(char) in _UNSEEN and char not in _JOINERS for char in clean)
     if len(clean) > NAME_LIMIT or strange or "<" in clean or ">" in clean:
         raise errors.NameInvalid(field="name", limit=NAME_LIMIT)
     return clean
@@ -172,7 +179,7 @@ def _checked_email(email: str | None) -> str | None:
         return None
     try:
         # Whether the domain takes mail is not asked: no donor waits for a name server.
-        return str(validate_email(email.strip(), check_deliverability=False).normalized)
+        return str(validate_email(email.strip(), check_deliverability=False, strict=True).normalized)
     except EmailNotValidError:
         raise errors.EmailInvalid(field="email") from None
 

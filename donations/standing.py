@@ -27,10 +27,11 @@ DECLINE_REASONS = {
 }
 
 
-def standing_of(donation: Donation, *, came_back: bool) -> str:
+def standing_of(donation: Donation, *, came_back: bool = False) -> str:
     """The donation's status, where it says too little told apart by its last payment.
 
-    pending becomes `unopened`, `declined`, `back` or `confirming`; either may be `review`; failed may be `unopened`.
+    pending becomes `unopened`, `declined`, `back` or `confirming`; either may be `review`; failed may be `unopened`;
+    disputed is `lost` once no bank asks any more.
     """
     payment = donation.payments[-1]
     if any(each.review for each in donation.payments) and donation.status in ("pending", "processing"):
@@ -39,7 +40,13 @@ def standing_of(donation: Donation, *, came_back: bool) -> str:
         return _standing_of_open(payment, came_back)
     if donation.status == "failed" and never_opened(payment):
         return "unopened"
+    if donation.status == "disputed" and not _bank_still_asks(donation):
+        return "lost"
     return donation.status
+
+
+def _bank_still_asks(donation: Donation) -> bool:
+    return any(dispute.state == "open" for payment in donation.payments for dispute in payment.disputes)
 
 
 def _standing_of_open(payment: Payment, came_back: bool) -> str:

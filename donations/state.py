@@ -88,11 +88,14 @@ def apply_payment_fact(provider: str, fact: PaymentFact, now: datetime) -> None:
     if contradiction := _contradiction(payment, fact):
         _set_aside(payment, fact, contradiction, now)
     else:
+        known = payment.payment_ref, payment.succeeded_at is None
         _bind_references(payment, fact)
         if fact.final:
             _advance(payment, fact, now)
         elif payment.state == "created":
             payment.failure_code = fact.failure_code
+        if known != (payment.payment_ref, payment.succeeded_at is None):
+            _announce(provider, payment.payment_ref)
     settle(payment.donation, now)
 
 
@@ -103,12 +106,12 @@ def _announce(provider: str, payment_ref: str | None) -> None:
 
 def _bind_references(payment: Payment, fact: PaymentFact) -> None:
     """The references of the money that came are the ones that refunds and disputes will name."""
-    news = payment.state != "succeeded" and fact.state == PaymentState.SUCCEEDED
-    if fact.payment_ref and (news or payment.payment_ref is None):
+    came = fact.state == PaymentState.SUCCEEDED
+    if fact.payment_ref and (payment.payment_ref is None or (came and payment.state != "succeeded")):
         payment.payment_ref = fact.payment_ref
-        _announce(payment.provider, fact.payment_ref)
     payment.checkout_ref = payment.checkout_ref or fact.checkout_ref
-    payment.charge_ref = payment.charge_ref or fact.charge_ref
+    if came:  # a declined card had a charge of its own
+        payment.charge_ref = payment.charge_ref or fact.charge_ref
 
 
 def _contradiction(payment: Payment, fact: PaymentFact) -> str | None:
@@ -211,7 +214,7 @@ def _payment_of(provider: str, payment_ref: str) -> Payment | None:
 
 
 def _surplus_id(payment: Payment) -> str:
-    """Made from the payment's: even a database brought back from a backup asks for, and knows, the same refund again."""
+    """Made from the payment's: even a database brought back from a backup asks for the same refund, and knows it."""
     return str(uuid.uuid5(uuid.UUID(payment.public_id), "surplus"))
 
 

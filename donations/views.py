@@ -6,14 +6,17 @@ from typing import Any
 from flask import current_app, request
 
 from core import throttle
+from core.db import db
 from core.http import client_address, public_url
-from donations import errors
+from donations import errors, queries
 from donations.models import Donation
-from donations.services import Addresses
+from donations.services import Addresses, ask_provider
 from offices.links import COOKIE
+from payments.base import ProviderDown, ProviderRefused
 from stickers.services import codes_of
 
 START_WINDOW = timedelta(minutes=10)
+ASK_TIMEOUT_SECONDS = 3.0
 
 
 def status_url(donation: Donation) -> str:
@@ -38,6 +41,18 @@ def require_patience(now: datetime) -> None:
 def followed_link() -> str | None:
     """The code of the short link that this browser came by within a day; unchecked."""
     return request.cookies.get(COOKIE)
+
+
+def donation_as_of_now(token: str, now: datetime) -> Donation:
+    """The donation; an open one after asking the provider, since somebody is waiting. Raises `UnknownDonation`."""
+    donation = queries.donation_by_token(token)
+    if donation.status not in ("pending", "processing"):
+        return donation
+    try:
+        ask_provider(donation.payments[-1].id, now, timeout=ASK_TIMEOUT_SECONDS)
+    except (ProviderDown, ProviderRefused):
+        db.session.rollback()  # we say that we are still waiting, and the sweep asks again
+    return queries.donation_by_token(token)
 
 
 def checkout_url(donation: Donation) -> str | None:

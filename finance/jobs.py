@@ -1,6 +1,7 @@
 """Background work on settlements."""
 
-from datetime import timedelta
+import logging
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
@@ -10,33 +11,44 @@ from core.jobs import every, job
 from core.money import Money
 from donations.state import payment_identified
 from finance.models import SettlementLine
-from finance.services import post_waiting_lines
+from finance.services import post_waiting_line, waiting_lines
 from ledger.services import open_exception
+
+log = logging.getLogger(__name__)
 
 PATIENCE = timedelta(hours=1)
 
 
 @job
 def post_lines_of(payment_ref: str) -> None:
-    with unit_of_work():
-        post_waiting_lines(utcnow(), payment_ref=payment_ref)
+    post_lines(utcnow(), payment_ref)
+
+
+def post_lines(now: datetime, payment_ref: str | None = None) -> None:
+    """Post waiting lines, each on its own: one that cannot be posted must not keep the others from it."""
+    waiting = waiting_lines(payment_ref)
+    db.session.rollback()
+    for line_id in waiting:
+        try:
+            with unit_of_work():
+                post_waiting_line(line_id, now)
+        except Exception:
+            log.exception("settlement line %s cannot be posted", line_id)
 
 
 @every(seconds=60)
 def sweep_unposted_lines() -> None:
+    look_at_unposted_lines(utcnow())
+
+
+def look_at_unposted_lines(now: datetime) -> None:
     """Post what can be posted by now, and show what has waited for too long."""
-    now = utcnow()
-    unposted = sa.select(SettlementLine.id).where(SettlementLine.posted_at.is_(None)).limit(1)
-    waiting = db.session.scalar(unposted)
-    db.session.rollback()
-    if waiting is None:
-        return
-    with unit_of_work():
-        post_waiting_lines(now)
-        query = sa.select(SettlementLine).where(
-            SettlementLine.posted_at.is_(None), SettlementLine.created_at <= now - PATIENCE
-        )
-        for line in db.session.scalars(query.limit(500)):
+    post_lines(now)
+    query = sa.select(SettlementLine).where(
+        SettlementLine.posted_at.is_(None), SettlementLine.created_at <= now - PATIENCE
+    )
+    for line in list(db.session.scalars(query)):
+        with unit_of_work():
             amount = Money(line.net_minor, line.currency)
             open_exception("unmatched_settlement", "settlement", line.ref, now=now, amount=amount)
 

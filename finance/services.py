@@ -59,7 +59,7 @@ def _matched(row: SettlementLine, now: datetime) -> None:
 
 
 def record_payout(provider: str, payout: Payout, lines: list[Settlement], now: datetime) -> None:
-    """Keep a payout's present state and all lines it consists of."""
+    """Keep a payout's present state, and which of the lines recorded before it consists of."""
     values = {
         "currency": payout.amount.currency,
         "amount_minor": payout.amount.minor,
@@ -77,13 +77,17 @@ def record_payout(provider: str, payout: Payout, lines: list[Settlement], now: d
             .values(**values)
         )
     # In one order for all workers: two that record the same lines must wait for each other, not block each other.
-    for line in sorted(lines, key=lambda line: line.ref):
-        record_settlement(provider, line, now)
-    db.session.execute(
-        sa.update(SettlementLine)
-        .where(SettlementLine.provider == provider, SettlementLine.ref.in_([line.ref for line in lines]))
-        .values(payout_ref=payout.ref)
-    )
+    refs = sorted(line.ref for line in lines)
+    for start in range(0, len(refs), PAGE):
+        db.session.execute(
+            sa.update(SettlementLine)
+            .where(
+                SettlementLine.provider == provider,
+                SettlementLine.ref.in_(refs[start : start + PAGE]),
+                SettlementLine.payout_ref.is_distinct_from(payout.ref),
+            )
+            .values(payout_ref=payout.ref)
+        )
 
 
 def post_line(row: SettlementLine, now: datetime) -> bool:
@@ -154,15 +158,16 @@ def _fee_account(payment: Payment, fund: Fund) -> accounts.AccountRef:
     return accounts.of_fund(fund, "fee")
 
 
-def post_waiting_lines(now: datetime, *, payment_ref: str | None = None) -> None:
-    """Post lines that came before the payment they are about was known."""
-    query = sa.select(SettlementLine).where(SettlementLine.posted_at.is_(None)).order_by(SettlementLine.ref)
+def waiting_lines(payment_ref: str | None = None) -> list[int]:
+    """Ids of lines that came before what they are about was known, of one payment or all."""
+    query = sa.select(SettlementLine.id).where(SettlementLine.posted_at.is_(None)).order_by(SettlementLine.ref)
     if payment_ref is not None:
         query = query.where(SettlementLine.payment_ref == payment_ref)
-    after = ""
-    # Page by page to the end: lines that nobody will ever know must not keep later ones from being looked at.
-    while rows := list(db.session.scalars(query.where(SettlementLine.ref > after).limit(PAGE))):
-        for row in rows:
-            if post_line(row, now):
-                _matched(row, now)
-        after = rows[-1].ref
+    return list(db.session.scalars(query))
+
+
+def post_waiting_line(line_id: int, now: datetime) -> None:
+    """Post a line if what it is about is known by now, and take it off the list of what finance must look at."""
+    row = db.session.get_one(SettlementLine, line_id)
+    if row.posted_at is None and post_line(row, now):
+        _matched(row, now)

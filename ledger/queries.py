@@ -33,7 +33,7 @@ def balances() -> dict[str, int]:
 
 @dataclass(frozen=True, slots=True)
 class FundTotals:
-    """What a fund's postings add up to, in minor units of its currency. All are zero or more, except `fx`."""
+    """What a fund's postings add up to, in minor units of its currency: zero or more, but for `fx` and `unsettled`."""
 
     currency: str
     raised: int
@@ -49,8 +49,13 @@ class FundTotals:
         return self.raised - self.refunded - self.disputed - self.fees + self.fx
 
     @property
+    def fees_pending(self) -> int:
+        """The part of what is earmarked whose fee is not known; a refund told before its line is none."""
+        return max(0, self.unsettled)
+
+    @property
     def available(self) -> int:
-        return self.earmarked - self.unsettled - self.spent
+        return self.earmarked - self.fees_pending - self.spent
 
     def money(self, minor: int) -> Money:
         return Money(minor, self.currency)

@@ -6,7 +6,7 @@ from flask.cli import AppGroup
 from flask_migrate import upgrade
 
 from core.clock import utcnow
-from core.jobs import run_worker
+from core.jobs import prepare_queue, run_worker
 from ops.demo import seed_demo
 from ops.demo_staff import NotInDevelopment, seed_staff
 
@@ -41,6 +41,7 @@ def setup() -> None:
     """Bring the database to the present schema; outside production also make the demonstration campaign, and in
     development offices and members of staff."""
     upgrade()
+    prepare_queue(current_app._get_current_object())  # type: ignore[attr-defined]
     if current_app.config["APP_ENV"] != "production":
         seed_demo(utcnow())
     if current_app.config["APP_ENV"] == "development":

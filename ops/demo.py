@@ -171,7 +171,7 @@ def _campaign(fund: Fund) -> Campaign:
         ),
         designation=DESIGNATION,
         uses=USES,
-        partners="МТС × ЮНИСЕФ",
+        partners=Localized(ru="МТС × ЮНИСЕФ", be="МТС × ЮНІСЕФ", en="MTS × UNICEF"),
         fund_id=fund.id,
         currency="BYN",
         goal_minor=50_000_00,

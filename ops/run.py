@@ -27,7 +27,11 @@ SANDBOX_SECRET = "whsec_sandbox"  # noqa: S105 - the sandbox's, refused in produ
 
 def main() -> int:
     environ = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    port = int(environ.setdefault("PORT", "8000"))
+    port = _port(environ.get("PORT") or "8000")
+    if port is None:
+        sys.stderr.write("PORT: a number from 1 to 65535 is needed\n")
+        return 1
+    environ["PORT"] = str(port)
     instance = Path(environ.setdefault("INSTANCE_DIR", "instance")).absolute()
     environ["INSTANCE_DIR"] = str(instance)
     instance.mkdir(parents=True, exist_ok=True)
@@ -46,7 +50,8 @@ def main() -> int:
         manager.add_process(name, shlex.join(command), env=environ, cwd=str(ROOT))
     threading.Thread(target=_tell_when_ready, args=(port, sandbox_port, instance), daemon=True).start()
     manager.loop()
-    return 0 if manager.returncode in WANTED_STOP else int(manager.returncode or 0)
+    code = int(manager.returncode or 0)
+    return 0 if code in WANTED_STOP else code
 
 
 def _flask() -> list[str]:
@@ -54,10 +59,10 @@ def _flask() -> list[str]:
 
 
 def _processes(port: int, sandbox_port: int | None, instance: Path, environ: dict[str, str]) -> dict[str, list[str]]:
-    workers, threads = environ.get("WEB_WORKERS", "1"), environ.get("WEB_THREADS", "4")
+    workers, threads = environ.get("WEB_WORKERS", "1"), environ.get("WEB_THREADS", "16")
     web = [sys.executable, "-m", "granian", "--interface", "wsgi", "--host", environ.get("HOST", HOST)]
     web += ["--port", str(port), "--workers", workers, "--blocking-threads", threads, "--no-ws"]
-    web += ["--respawn-failed-workers", "--log-level", "warning", "wsgi:app"]
+    web += ["--respawn-failed-workers", "--log-level", "error", "wsgi:app"]
     processes = {"web": web, "worker": [*_flask(), "worker"]}
     if sandbox_port:
         sandbox = [sys.executable, "-m", "sandbox", "serve", "--port", str(sandbox_port)]
@@ -66,6 +71,10 @@ def _processes(port: int, sandbox_port: int | None, instance: Path, environ: dic
         secret = environ.get("STRIPE_WEBHOOK_SECRETS", SANDBOX_SECRET).split(",")[0].strip()
         processes["sandbox"] = [*sandbox, "--webhook-secret", secret]
     return processes
+
+
+def _port(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and 0 < int(text[:6]) <= 65535 else None
 
 
 def _is_free(port: int) -> bool:
@@ -84,7 +93,7 @@ def _sandbox_port(instance: Path, port: int) -> int:
     wishes = [int(remembered.read_text())] if remembered.exists() else []
     if wish := os.environ.get("SANDBOX_PORT"):
         wishes = [int(wish)]
-    chosen = next(each for each in [*wishes, *range(port + 1, 65535)] if _is_free(each))
+    chosen: int = next(each for each in [*wishes, *range(port + 1, 65535)] if _is_free(each))
     remembered.write_text(str(chosen))
     return chosen
 
@@ -100,7 +109,7 @@ def _tell_when_ready(port: int, sandbox_port: int | None, instance: Path) -> Non
         time.sleep(0.1)
     lines = [f"  Donor page        {address}/", f"  API               {address}/api/docs"]
     if sandbox_port:
-        lines.append(f"  Payment sandbox   http://{HOST}:{sandbox_port}/")
+        lines.append(f"  Payment sandbox   http://{HOST}:{sandbox_port}/  (SANDBOX_URL of its drill command)")
     lines.append(f"  Files, e-mails    {instance}")
     sys.stdout.write("\n".join(["", "Ready. Open:", *lines, "  Ctrl-C stops everything.", "", ""]))
     sys.stdout.flush()

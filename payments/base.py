@@ -17,6 +17,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Protocol
 
+from flask_babel import lazy_gettext as _l
+
 from core.errors import DomainError
 from core.money import Money
 
@@ -201,12 +203,14 @@ class ProviderDown(DomainError):
     """
 
     code, status = "provider_unavailable", 502
+    text = _l("The payment service does not answer right now. Nothing has been charged. Please try again in a minute.")
 
 
 class ProviderRefused(DomainError):
     """The provider understood and said no; asking again the same way is useless. `reason` is its code."""
 
     code, status = "provider_refused", 502
+    text = _l("The payment service did not accept this payment. Nothing has been charged.")
 
     def __init__(self, reason: str, **values: Any) -> None:
         super().__init__(**values)
@@ -240,7 +244,7 @@ class PaymentProvider(Protocol):
         """The present state. `timeout` in seconds overrides the adapter's own, for a person who waits."""
 
     def expire_checkout(self, checkout_ref: str) -> Checkout:
-        """Close the page if it is still open. Answers the state it ends in: complete stays complete."""
+        """Close the page if it is open and the provider can. Answers the state it ends in: complete stays complete."""
 
     def create_refund(self, *, our_ref: str, payment_ref: str, amount: Money, reason: str) -> RefundFact: ...
 

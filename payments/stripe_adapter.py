@@ -6,10 +6,13 @@ one HTTP session per thread and change nothing after they are made.
 
 import logging
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import lru_cache
+from threading import BoundedSemaphore
+from time import monotonic
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,6 +26,7 @@ from payments.base import (
     CheckoutRequest,
     Fact,
     Payout,
+    ProviderDown,
     ProviderEvent,
     ProviderRefused,
     RefundFact,
@@ -41,6 +45,8 @@ LOCALES = {"ru": "ru", "en": "en", "be": "ru"}  # Stripe has no Belarusian
 REFUND_REASONS = {"duplicate", "fraudulent", "requested_by_customer"}
 EVENTS_KEPT = timedelta(days=30)
 PAGE = 100
+AT_ONCE_SECONDS = 1.5
+QUEUE_SECONDS = 1.0  # how long a waiting person's call may queue behind others
 
 # Prefix (up to 10), "* " and suffix share 22 characters: what is no longer than this fits behind any prefix.
 _STATEMENT_SUFFIX = re.compile(r"(?=.*[A-Z])[A-Z0-9 .-]{1,10}", re.ASCII)
@@ -48,17 +54,26 @@ _CHECKOUT_EXPANDED = ["payment_intent.latest_charge.balance_transaction"]
 
 
 class StripeAdapter:
-    """`api_base` points at another server that speaks as Stripe does; None is Stripe itself."""
+    """`api_base` points at another server that speaks as Stripe does; None is Stripe itself.
+
+    `waiting_at_once`: how many calls for people who wait may be under way; when Stripe hangs, the process still has
+    threads for webhooks and pages.
+    """
 
     name = "stripe"
 
-    def __init__(self, api_key: str, webhook_secrets: Sequence[str], *, api_base: str | None = None) -> None:
+    def __init__(
+        self, api_key: str, webhook_secrets: Sequence[str], *, api_base: str | None = None, waiting_at_once: int = 12
+    ) -> None:
         self._api_key = api_key
         self._api_base = api_base
         self._secrets = tuple(webhook_secrets)
         self._livemode = api_key.startswith(("sk_live_", "rk_live_"))
         self.page_origins: Sequence[str] = (_origin(api_base) if api_base else CHECKOUT_PAGES,)
         self._client = self._client_with(timeout=(3.05, 20), retries=2)
+        # For a donor who waits: a call that failed is made again by the next press, with the same key.
+        self._brisk = self._client_with(timeout=(2, 6), retries=0)
+        self._waiting = BoundedSemaphore(waiting_at_once)
         self._impatient = lru_cache(maxsize=8)(self._impatient_client)
 
     def create_checkout(self, request: CheckoutRequest) -> Checkout:
@@ -74,16 +89,22 @@ class StripeAdapter:
             return self._open(replace(request, email=None), f"checkout-{request.our_ref}-no-email")
 
     def read_checkout(self, checkout_ref: str, *, timeout: float | None = None) -> Checkout:
-        client = self._client if timeout is None else self._impatient(max(round(timeout, 1), 0.1))
+        if timeout is None:
+            return self._read_checkout(self._client, checkout_ref)
+        with self._for_a_person():
+            return self._read_checkout(self._impatient(max(round(timeout, 1), 0.1)), checkout_ref)
+
+    def _read_checkout(self, client: stripe.StripeClient, checkout_ref: str) -> Checkout:
         params: Any = {"expand": _CHECKOUT_EXPANDED}
         return _checkout(call(lambda: client.v1.checkout.sessions.retrieve(checkout_ref, params)))
 
     def expire_checkout(self, checkout_ref: str) -> Checkout:
         try:
-            return _checkout(call(lambda: self._client.v1.checkout.sessions.expire(checkout_ref)))
+            return _checkout(self._promptly(lambda: self._brisk.v1.checkout.sessions.expire(checkout_ref)))
         except ProviderRefused:
             # Stripe refuses to expire what has ended already, without a code that says so: the state tells.
-            ended = self.read_checkout(checkout_ref)
+            with self._for_a_person():
+                ended = self._read_checkout(self._brisk, checkout_ref)
             if ended.url is not None:
                 raise
             return ended
@@ -165,7 +186,28 @@ class StripeAdapter:
     def _open(self, request: CheckoutRequest, idempotency_key: str) -> Checkout:
         params: Any = _checkout_params(request)
         options: Any = {"idempotency_key": idempotency_key}
-        return _checkout(call(lambda: self._client.v1.checkout.sessions.create(params, options)))
+        return _checkout(self._promptly(lambda: self._brisk.v1.checkout.sessions.create(params, options)))
+
+    def _promptly(self, request: Callable[[], Any]) -> Json:
+        """A call that somebody waits for. One that failed at once is made again; one that hung is not."""
+        with self._for_a_person():
+            began = monotonic()
+            try:
+                return call(request)
+            except ProviderDown:
+                if monotonic() - began > AT_ONCE_SECONDS:
+                    raise
+            return call(request)
+
+    @contextmanager
+    def _for_a_person(self) -> Iterator[None]:
+        """Around a call that somebody waits for. Raises `ProviderDown` when too many wait already."""
+        if not self._waiting.acquire(timeout=QUEUE_SECONDS):
+            raise ProviderDown
+        try:
+            yield
+        finally:
+            self._waiting.release()
 
     def _newest_event_at(self) -> datetime | None:
         params: Any = {"limit": 1}

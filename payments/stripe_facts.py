@@ -226,7 +226,11 @@ def _movement(line: Json) -> DisputeMovement:
 
 
 def _payout_event(payout: Json, told_at: datetime) -> Sequence[Fact]:
-    return (ProviderRead("payout", needed_text(payout, "id")),)
+    # The line of a returned payout belongs to no payout's list yet.
+    return (
+        ProviderRead("payout", needed_text(payout, "id")),
+        *_settlements(None, ref(payout, "failure_balance_transaction")),
+    )
 
 
 def _settlements(payment_ref: str | None, *lines: str | None) -> Sequence[Fact]:

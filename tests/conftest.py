@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from shutil import which
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from tests.client import SeparateClient
 from tests.house import House
 
 SERVER_URL = "TEST_DATABASE_URL"
+CHROMIUM_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -37,6 +39,18 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     server = config.stash.get(_server_key, None)
     if server is not None:
         server.cleanup()
+
+
+def chromium() -> str | None:
+    names = (os.environ.get("CHROMIUM"), "chromium", "chromium-browser", "google-chrome")
+    return next((found for name in names if name and (found := which(name))), None)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if chromium() is None:
+        for item in items:
+            if item.get_closest_marker("browser"):
+                item.add_marker(pytest.mark.skip(reason="no Chromium is installed (CHROMIUM may name one)"))
 
 
 def pytest_report_header(config: pytest.Config) -> str:
@@ -102,3 +116,13 @@ def client(app: Flask) -> FlaskClient:
 def house(app: Flask, sandbox: SandboxServer) -> House:
     """The service and its provider, and what donors and the provider do with it."""
     return House(app, sandbox)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """A real Chromium, one for each process of the test run."""
+    sync_api = pytest.importorskip("playwright.sync_api")
+    with sync_api.sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=chromium(), args=CHROMIUM_ARGUMENTS)
+        yield running
+        running.close()

@@ -1,6 +1,7 @@
 """The inbox: store a verified event once, apply it once, and keep at it until it is applied."""
 
 import logging
+import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -31,6 +32,7 @@ log = logging.getLogger(__name__)
 LEASE = timedelta(seconds=15)  # applying takes milliseconds, reading before it at most a few seconds
 LONGEST_PAUSE = timedelta(hours=6)
 MAX_ATTEMPTS = 24  # about four days
+BATCH = 100
 
 
 def pause_after(attempts: int) -> timedelta:
@@ -104,9 +106,15 @@ def apply_held(event_id: int, now: datetime) -> bool:
     """Apply an event that the caller holds; whether it is applied. Never raises for what the event says:
     a failure is kept on the row, with the time of the next try."""
     event = db.session.get_one(InboxEvent, event_id)
+    failed_before = event.last_error is not None
     try:
         facts = facts_of(event)
+        if needs_reading(facts):
+            # What the event itself says does not wait for what must be read; saying it twice changes nothing.
+            with unit_of_work():
+                apply_facts(event.provider, facts, now)
         reading = read_from_provider(get_provider(event.provider), facts)
+        _record_early(event.provider, reading, now)
         with unit_of_work() as session:
             done = session.execute(
                 sa.update(InboxEvent)
@@ -121,17 +129,18 @@ def apply_held(event_id: int, now: datetime) -> bool:
                 )
             )
             if rows_changed(done) == 1:
-                if event.last_error:
+                if failed_before:
                     close_exception("dead_event", "event", event.event_id, now=now)
                 apply_facts(event.provider, [*facts, *reading.refunds], now)
                 _record(event.provider, reading, now)
     except PaymentUnknown as unknown:
         _postpone(event_id, now, error="payment unknown", waiting_for=unknown.payment_ref)
         return False
-    except Exception as error:
-        # Type and code only: messages of drivers and providers can hold personal data.
+    except Exception as error:  # noqa: BLE001 - kept on the row, logged below, tried again
+        # Type, code and place only: messages of drivers and providers can hold personal data.
         code = error.code if isinstance(error, DomainError) else ""
-        log.exception("event %s of %s could not be applied", event_id, event.provider)
+        where = "".join(traceback.format_tb(error.__traceback__))
+        log.error("event %s of %s: %s %s\n%s", event_id, event.provider, type(error).__name__, code, where)
         _postpone(event_id, now, error=f"{type(error).__name__} {code}".strip())
         return False
     return True
@@ -164,6 +173,16 @@ def apply_facts(provider: str, facts: Sequence[Fact], now: datetime) -> None:
                 apply_dispute_fact(provider, fact, now)
             case ProviderRead():
                 continue  # read before, recorded after
+
+
+def _record_early(provider: str, reading: Reading, now: datetime) -> None:
+    """Lines of a payout may be thousands, and SQLite has one writer: they are recorded batch by batch, each once,
+    so that the transaction that applies the event finds them there and is short."""
+    lines = sorted((line for _, lines in reading.payouts for line in lines), key=lambda line: line.ref)
+    for start in range(0, len(lines), BATCH):
+        with unit_of_work():
+            for line in lines[start : start + BATCH]:
+                record_settlement(provider, line, now)
 
 
 def _record(provider: str, reading: Reading, now: datetime) -> None:

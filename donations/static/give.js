@@ -22,12 +22,14 @@ document.querySelectorAll("form[data-give]").forEach((form) => {
   const shown = () => (own.value.trim() ? zero.replace("0", own.value.trim()) : chosen()?.dataset.shown);
 
   const showEarned = (amount) => {
-    let count = 0;
+    // Of several rules for one pack the highest one reached counts; they come in the order of their amounts.
+    const counts = new Map();
     earns.querySelectorAll("li").forEach((item) => {
       const earned = amount !== null && amount >= Number(item.dataset.from);
       item.classList.toggle("earned", earned);
-      if (earned) count += Number(item.dataset.count);
+      if (earned) counts.set(item.dataset.pack, Number(item.dataset.count));
     });
+    const count = [...counts.values()].reduce((sum, each) => sum + each, 0);
     const status = earns.querySelector("[role=status]");
     const sentence = JSON.parse(earns.dataset.sentences)[count];
     if (status.textContent !== sentence) status.textContent = sentence;

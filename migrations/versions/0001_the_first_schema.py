@@ -191,7 +191,7 @@ def upgrade() -> None:
         sa.Column("lead", sa.JSON(), nullable=False),
         sa.Column("designation", sa.JSON(), nullable=False),
         sa.Column("uses", sa.JSON(), nullable=False),
-        sa.Column("partners", sa.String(length=200), nullable=False),
+        sa.Column("partners", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("fund_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("currency", sa.String(length=3), nullable=False),
         sa.Column("goal_minor", sa.BigInteger(), nullable=False),

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from tests.browser.conftest import DESK, PHONE
 
 from core.clock import utcnow
 from core.db import db
 from offices.models import Office
 from ops.demo_offices import seed_offices
+from tests.browser.conftest import DESK, PHONE
 from tests.staff.console import PASSWORD, make_member
 
 pytestmark = pytest.mark.browser

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from flask import Flask
-from tests.browser.conftest import PHONE
 
 from core.clock import utcnow
 from core.db import db, unit_of_work
@@ -16,6 +15,7 @@ from donations.queries import front_campaign
 from finance.funnel import FunnelRow, funnel
 from offices import services
 from offices.models import Placement
+from tests.browser.conftest import PHONE
 from tests.house import House
 
 pytestmark = pytest.mark.browser

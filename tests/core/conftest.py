@@ -15,7 +15,7 @@ from tests.client import SeparateClient
 
 @pytest.fixture
 def settings(database_url: str, tmp_path: Path) -> dict[str, Any]:
-    return databases.settings(database_url, tmp_path)
+    return databases.settings(database_url, tmp_path, STRIPE_API_BASE="http://127.0.0.1:9")
 
 
 @pytest.fixture

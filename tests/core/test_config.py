@@ -1,5 +1,6 @@
 """Settings: a bad one stops the start, every bad one is named, and production takes no defaults that are not secret."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ PRODUCTION = {
     "PUBLIC_URL": "https://give.example.by",
     "STRIPE_API_KEY": "sk_live_1",
     "STRIPE_WEBHOOK_SECRETS": "whsec_1, whsec_2",
+    "TRUSTED_PROXIES": "1",
     "MAIL_FROM": "Campaign <give@example.by>",
     "DATABASE_URL": "postgresql://give:very-secret@db/give",
 }
@@ -117,6 +119,8 @@ def test_a_complete_production_set_up_starts_with_safe_cookies() -> None:
         ({"STRIPE_API_BASE": "https://LOCALHOST."}, "STRIPE_API_BASE"),
         ({"STRIPE_API_BASE": "https://[::1]:9000"}, "STRIPE_API_BASE"),
         ({"STRIPE_API_BASE": "http://sandbox.example.by"}, "STRIPE_API_BASE"),
+        ({"STRIPE_API_KEY": "sk_test_of_the_account"}, "STRIPE_API_KEY"),
+        ({"TRUSTED_PROXIES": ""}, "TRUSTED_PROXIES"),
         ({"MAIL_FROM": ""}, "MAIL_FROM"),
         ({"MAIL_FROM": "no-reply@localhost"}, "MAIL_FROM"),
         ({"MAIL_HOST": "mail.example.by", "MAIL_USER": "give", "MAIL_PASSWORD": "very-secret"}, "MAIL_TLS"),
@@ -133,3 +137,17 @@ def test_statements_hide_their_values_from_error_messages_on_both_databases() ->
     for url in ("", "postgresql://u@h/d"):
         options: dict[str, Any] = config.load({"DATABASE_URL": url})["SQLALCHEMY_ENGINE_OPTIONS"]
         assert options["hide_parameters"] is True
+
+
+def test_the_sandboxs_key_is_never_shown_to_stripe(tmp_path: Path) -> None:
+    environ = {"INSTANCE_DIR": str(tmp_path)}
+    assert config.load(environ)["STRIPE_API_BASE"] == f"http://127.0.0.1:{config.SANDBOX_PORT}"
+    (tmp_path / "sandbox.port").write_text("8123")
+    assert config.load(environ)["STRIPE_API_BASE"] == "http://127.0.0.1:8123"
+
+
+def test_a_key_of_a_real_account_needs_secrets_of_its_own_and_a_live_one_production() -> None:
+    assert "STRIPE_WEBHOOK_SECRETS" in refused({"STRIPE_API_KEY": "sk_test_real"})
+    own = {"STRIPE_WEBHOOK_SECRETS": "whsec_own"}
+    assert config.load({"STRIPE_API_KEY": "sk_test_real", **own})["STRIPE_API_BASE"] is None
+    assert "APP_ENV=production" in refused({"STRIPE_API_KEY": "rk_live_1", **own})

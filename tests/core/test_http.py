@@ -1,12 +1,19 @@
 """What every answer has: an error in the reader's form and nothing of our insides, and the headers that protect."""
 
+import json
 import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPConnection, HTTPResponse
+from itertools import repeat
 from typing import Any
 
 import pytest
 from flask import Flask, request
 from flask.testing import FlaskClient
 from marshmallow import fields
+from werkzeug.serving import make_server
 
 from app import create_app
 from core.db import db
@@ -101,6 +108,14 @@ def test_a_crash_tells_nobody_anything_but_the_log_everything_but_values(
         assert SECRET not in caplog.text
 
 
+@pytest.mark.parametrize("address", ["sqlite:////nowhere/x.sqlite3", "postgresql+psycopg://nobody@127.0.0.1:9/gone"])
+def test_a_database_that_is_gone_is_told_as_unavailable(settings: dict[str, Any], address: str) -> None:
+    gone = create_app({**settings, "SQLALCHEMY_DATABASE_URI": address, "SQLALCHEMY_ENGINE_OPTIONS": {}})
+    answer = gone.test_client().get("/api/v1/campaigns/any/totals")
+    assert (answer.status_code, (answer.json or {})["code"]) == (503, "unavailable")
+    assert int(answer.headers["Retry-After"]) > 0
+
+
 def test_after_a_crash_the_next_request_is_answered(visitor: FlaskClient) -> None:
     assert visitor.get("/x/sql").status_code == 500
     assert visitor.get("/healthz").status_code == 200
@@ -134,6 +149,34 @@ def test_a_body_too_large_is_refused(app: Flask, visitor: FlaskClient, path: str
     assert (answer.status_code, answer.mimetype) == (413, mimetype)
     if answer.json:
         assert answer.json["code"] == "body_too_large"
+
+
+@pytest.mark.parametrize("path", ["/api/v1/donations", "/webhooks/stripe", "/c/any"])
+@pytest.mark.parametrize("content_type", ["application/json", "application/x-www-form-urlencoded"])
+def test_a_body_too_large_is_refused_though_its_length_is_not_told(app: Flask, path: str, content_type: str) -> None:
+    with serving(app) as port:
+        answer = send_in_chunks(port, path, b"x" * 8192, 90, content_type)
+        assert answer.status == 413
+        assert path == "/c/any" or json.loads(answer.read())["code"] == "body_too_large"
+        assert send_in_chunks(port, path, b"x" * 8192, 2, content_type).status in (400, 415)
+
+
+@contextmanager
+def serving(app: Flask) -> Iterator[int]:
+    """A real server: the test client tells every length. Yields its port."""
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield server.port
+    server.shutdown()
+    thread.join(5)
+    server.server_close()
+
+
+def send_in_chunks(port: int, path: str, chunk: bytes, count: int, content_type: str) -> HTTPResponse:
+    connection = HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request("POST", path, repeat(chunk, count), {"Content-Type": content_type})
+    return connection.getresponse()
 
 
 @pytest.fixture
@@ -183,6 +226,7 @@ def test_a_body_that_is_not_json_is_refused_as_such(strict: FlaskClient, content
 )  # fmt: skip
 def test_a_body_that_only_claims_to_be_json_is_refused(strict: FlaskClient, data: bytes) -> None:
     assert post(strict, data) == (400, "malformed_json")
+    assert (strict.post("/api/strict/", data=data, content_type="application/json").json or {})["errors"] == {}
 
 
 @pytest.mark.parametrize("data", [b"", b"null", b"[]", b"1", b'"text"', b"{}", b"NaN", b'{"number": NaN}', b"[{}]"])

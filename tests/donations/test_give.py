@@ -42,3 +42,13 @@ def test_the_same_key_twice_is_one_donation(house: House) -> None:
     first, second = house.give(2500, key="same"), house.give(2500, key="same")
     assert first == second
     assert (house.count(Donation), house.count(Payment)) == (1, 1)
+
+
+def test_whoever_asks_the_api_learns_what_the_provider_knows_without_a_notification(house: House) -> None:
+    donation = house.give(2500)
+    house.pay(donation)
+
+    answer = house.client.get(f"/api/v1/donations/{donation['token']}")
+    assert answer.json is not None
+    assert answer.json["status"] == "paid"
+    assert house.balances()["fund:specialists:gift"] == -2500

@@ -49,11 +49,6 @@ def test_two_apps_do_not_share_their_providers() -> None:
         assert registry.default_provider() is not first
 
 
-def test_production_does_not_pay_at_another_server() -> None:
-    with pytest.raises(ValueError, match="STRIPE_API_BASE"):
-        app_with(APP_ENV="production", STRIPE_API_KEY="sk_live_x", STRIPE_API_BASE="http://127.0.0.1:4242")
-
-
 def test_the_library_does_not_log_what_donors_typed() -> None:
     app_with(STRIPE_API_KEY="sk_test_x")
     assert not logging.getLogger("stripe").isEnabledFor(logging.INFO)

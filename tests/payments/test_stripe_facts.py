@@ -164,6 +164,11 @@ def test_a_payout_advises_to_read_it(say, name) -> None:
     assert say(name) == (ProviderRead("payout", "po_1donation0001"),)
 
 
+def test_a_payout_that_came_back_advises_to_read_the_line_of_its_return(say) -> None:
+    facts = say("payout.failed", failure_balance_transaction="txn_back")
+    assert facts == (ProviderRead("payout", "po_1donation0001"), ProviderRead("settlement", "txn_back"))
+
+
 # Refunds
 
 
@@ -282,9 +287,9 @@ def test_a_payload_that_is_no_event_is_malformed(adapter, payload) -> None:
         adapter.facts(payload)
 
 
-def test_an_amount_in_a_currency_we_do_not_book_is_for_a_person_to_see(say) -> None:
+def test_an_amount_in_a_currency_that_nobody_knows_is_for_a_person_to_see(say) -> None:
     with pytest.raises(BadNotification, match="webhook_malformed"):
-        say("charge.succeeded", currency="xof")
+        say("charge.succeeded", currency="qqq")
 
 
 def test_whole_yen_stay_whole_yen(payment) -> None:

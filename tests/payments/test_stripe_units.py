@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 from core.money import EXPONENTS, Money
 from payments.stripe_read import ZERO_DECIMAL, Malformed, from_stripe, to_stripe
 
-monies = st.builds(Money, st.integers(-(10**9), 10**9), st.sampled_from(sorted(EXPONENTS)))
+# Stripe takes neither of the two left out.
+currencies = sorted(set(EXPONENTS) - {"IQD", "LYD"})
+monies = st.builds(Money, st.integers(-(10**9), 10**9), st.sampled_from(currencies))
 
 
 @given(monies)

@@ -3,16 +3,12 @@
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from shutil import which
 
 import pytest
 
 from tests.sandbox.support import donation, paid
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(which("chromium") is None, reason="needs Chromium"),
-]
+pytestmark = pytest.mark.browser
 
 
 class Thanks(BaseHTTPRequestHandler):
@@ -38,17 +34,14 @@ def shop() -> Iterator[str]:
 
 
 @pytest.fixture
-def phone() -> Iterator:
-    sync_api = pytest.importorskip("playwright.sync_api")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=which("chromium"), args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 320, "height": 640})
-        problems: list[str] = []
-        page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        page.problems = problems
-        yield page
-        browser.close()
+def phone(browser) -> Iterator:
+    page = browser.new_page(viewport={"width": 320, "height": 640})
+    problems: list[str] = []
+    page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.problems = problems
+    yield page
+    page.context.close()
 
 
 @pytest.mark.parametrize(("button", "ends_at"), [("pay", "/ok"), ("delay", "/ok"), ("cancel", "/no")])

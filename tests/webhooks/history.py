@@ -27,8 +27,8 @@ from donations.jobs import request_due_refunds
 from donations.models import Dispute, Donation, Payment, Receipt, Refund
 from donations.services import pay_again
 from donations.views import addresses
+from finance.jobs import post_lines
 from finance.models import PayoutRecord, SettlementLine
-from finance.services import post_waiting_lines
 from ledger.models import JournalEntry, LedgerException, Posting
 from ledger.queries import balances
 from ops.demo import seed_demo
@@ -237,8 +237,7 @@ class History:
             later += timedelta(hours=7)
             request_due_refunds(later)
             services.apply_due(later)
-            with unit_of_work():
-                post_waiting_lines(later)
+            post_lines(later)
             self.house.work()
             if not self.house.count(InboxEvent, InboxEvent.processed_at.is_(None)):
                 return
@@ -251,6 +250,9 @@ class History:
             now = utcnow()
             if key is not None and services.revive(key, now, again=True) and services.claim(key, now):
                 services.apply_held(key, now)
+
+    def close(self) -> None:
+        self._database.close()
 
     # What all orders must agree on
 
@@ -289,6 +291,14 @@ class History:
         return len(db.session.execute(query).all())
 
 
+def differences(found: Any, expected: Any, path: str = "") -> list[str]:
+    """Where two outcomes differ, for people who read a failure."""
+    if isinstance(found, dict) and isinstance(expected, dict):
+        keys = sorted({*found, *expected})
+        return [line for key in keys for line in differences(found.get(key), expected.get(key), f"{path}/{key}")]
+    return [] if found == expected else [f"{path}: {found} instead of {expected}"]
+
+
 def _rows(query: sa.Select[Any, Any]) -> list[tuple[Any, ...]]:
     return sorted(tuple(row) for row in db.session.execute(query))
 
@@ -305,7 +315,8 @@ def _donation(row: Donation) -> dict[str, Any]:
         "status": row.status,
         "paid_at": row.paid_at,
         "payments": [
-            (each.state, each.review, each.checkout_ref, each.payment_ref, each.succeeded_at) for each in row.payments
+            (each.state, each.review, each.checkout_ref, each.payment_ref, each.charge_ref, each.succeeded_at)
+            for each in row.payments
         ],
         "refunds": sorted(_refund(each) for payment in row.payments for each in payment.refunds),
         "disputes": sorted(_dispute(each) for payment in row.payments for each in payment.disputes),
@@ -315,7 +326,8 @@ def _donation(row: Donation) -> dict[str, Any]:
 
 
 def _refund(refund: Refund) -> tuple[Any, ...]:
-    return (str(refund.refund_ref), refund.origin, refund.state, refund.amount_minor, refund.created_at)
+    made_at = refund.created_at if refund.origin == "provider" else None  # ours is made when we notice the surplus
+    return (str(refund.refund_ref), refund.origin, refund.state, refund.amount_minor, made_at, refund.ended_at)
 
 
 def _dispute(dispute: Dispute) -> tuple[Any, ...]:
@@ -335,6 +347,9 @@ class _SQLite:
 
     def restore(self) -> None:
         self._copy(self._kept, self._path)
+
+    def close(self) -> None:
+        pass
 
     def _copy(self, source: Path, target: Path) -> None:
         origin, copy = sqlite3.connect(source), sqlite3.connect(target)
@@ -362,6 +377,9 @@ class _PostgreSQL:
             self._connection.execute(f"TRUNCATE {', '.join(self._tables)}")
             for table in self._tables:
                 self._connection.execute(f"INSERT INTO public.{table} SELECT * FROM kept.{table}")
+
+    def close(self) -> None:
+        self._connection.close()
 
 
 def _database(url: str, directory: Path) -> _SQLite | _PostgreSQL:
@@ -391,9 +409,13 @@ def _history(url: str, directory: Path) -> Iterator[History]:
         with app.app_context():
             seed_demo(utcnow())
             db.session.remove()
+            history = None
             try:
-                yield History(app, sandbox, url, directory)
+                history = History(app, sandbox, url, directory)
+                yield history
             finally:
+                if history:
+                    history.close()
                 db.session.remove()
                 for engine in db.engines.values():
                     engine.dispose()
