@@ -19,7 +19,7 @@ def _text(campaign_id: int, locale: str) -> PosterText:
         title=campaign.title.in_locale(locale),
         lead=campaign.lead.in_locale(locale),
         designation=campaign.designation.in_locale(locale),
-        partners=campaign.partners,
+        partners=campaign.partners.in_locale(locale) if campaign.partners else "",
         helpline_title=helpline.title.in_locale(locale) if helpline else "",
         helpline=helpline.label if helpline else "",
     )

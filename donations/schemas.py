@@ -4,13 +4,10 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from marshmallow import Schema, fields, pre_load
-from marshmallow.validate import OneOf, Regexp
+from marshmallow.validate import OneOf
 
 from core.i18n import LOCALES
 from core.schemas import StrictPart, StrictSchema, TrueOrFalse
-
-AMOUNT_LIMIT = 2**53 - 1
-PLACEMENT = r"^[0-9A-Za-z-]{0,20}$(?!\n)"  # an empty one is none; the end is said so that other languages read it too
 
 
 class DonorIn(StrictPart):
@@ -37,7 +34,8 @@ class DonationIn(StrictSchema):
     currency = fields.String(required=True, metadata={"example": "BYN"})
     donor = fields.Nested(DonorIn, load_default=None, allow_none=True)
     locale = fields.String(load_default=None, allow_none=True, validate=OneOf(LOCALES))
-    placement = fields.String(load_default=None, allow_none=True, validate=Regexp(PLACEMENT))
+    # Codes are read as people write them; one that is none of ours loses no gift, only its attribution.
+    placement = fields.String(load_default=None, allow_none=True)
 
     @pre_load
     def refuse_booleans(self, data: object, **kwargs: object) -> object:

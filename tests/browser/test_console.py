@@ -14,7 +14,11 @@ from ops.demo_offices import seed_offices
 from tests.browser.conftest import DESK, PHONE
 from tests.staff.console import PASSWORD, make_member
 
-pytestmark = pytest.mark.browser
+pytestmark = [
+    pytest.mark.browser,
+    # The tests' own plain web server does not close a picture of which the browser wanted a part.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 OpenPage = Callable[..., Any]
 

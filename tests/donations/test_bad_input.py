@@ -235,14 +235,12 @@ def test_a_language_that_we_do_not_speak(house: House, locale: Any) -> None:
     assert_refused(house, gift(locale=locale), 422, "locale_invalid")
 
 
-@pytest.mark.parametrize(
-    "placement", ["a\0b", "\ud800", 5, True, [], {}, "a/b", "x" * 21, "x" * 5000, "<b>", "плакат", "a b", "office7\n"]
-)
-def test_a_placement_that_is_no_code(house: House, placement: Any) -> None:
+@pytest.mark.parametrize("placement", ["a\0b", "\ud800", 5, True, [], {}])
+def test_a_placement_that_is_no_text(house: House, placement: Any) -> None:
     assert_refused(house, gift(placement=placement), 422, "placement_invalid")
 
 
-@pytest.mark.parametrize("placement", ["office7", "minsk-1", "x" * 20, "", None])
+@pytest.mark.parametrize("placement", ["office7", "minsk-1", "a/b", "x" * 5000, "<b>", "плакат", "a b", "", None])
 def test_a_placement_that_there_is_not_loses_no_gift(house: House, placement: Any) -> None:
     assert post(house, gift(placement=placement)).status_code == 201
 
