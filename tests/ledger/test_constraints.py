@@ -338,10 +338,13 @@ def test_an_old_snapshot_cannot_add_to_an_entry_it_does_not_see(app: Flask, post
 
 def installed(connection: Connection) -> dict[str, str]:
     if connection.dialect.name == "sqlite":
-        query = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"
+        query = (
+            "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name IN ('journal_entries', 'postings')"
+        )
         return {row[0]: row[1] for row in connection.execute(sa.text(query))}
     query = (
         "SELECT tgname, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal AND tgenabled = 'O'"
+        " AND tgrelid IN ('journal_entries'::regclass, 'postings'::regclass)"
         " UNION SELECT proname, prosrc FROM pg_proc WHERE proname LIKE 'ledger%'"
     )
     return {row[0]: row[1] for row in connection.execute(sa.text(query))}
