@@ -14,7 +14,7 @@ from offices.printing.pages import Poster
 from offices.printing.symbols import QUIET_ZONE, matrix_of, png, svg
 from tests.offices import printed
 
-SAMPLES = {"a4": 200, "a6": 60, "a3": 5, "a5": 20}
+SAMPLES = {"a4": 200, "a6": 200, "a3": 5, "a5": 20}
 ORIGIN = {"poster": (12, 115), "card": (16, 83)}  # of the symbol's quiet zone, in mm of the layout
 MODULES = 29
 QR = zxingcpp.BarcodeFormat.QRCode
