@@ -19,7 +19,7 @@ ROLE_NAMES = {
 }
 
 
-@blueprint.get("/staff")
+@blueprint.get("/staff", strict_slashes=False)
 @allowed(*ROLES)
 def front() -> str:
     actor = acting()

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from flask import Flask
+from flask.testing import FlaskClient
 from werkzeug.routing import Rule
 
 from staff.access import EVERYBODY, OF_THE_LIBRARY, PREFIX, allowed, is_guarded, roles_of
@@ -92,3 +93,10 @@ def test_refusals_are_told_in_the_console(signed_in: SignedIn) -> None:
     browser = signed_in("office")
     assert 'class="console-header"' in browser.get("/staff/nothing-here").text
     assert browser.get("/staff/nothing-here").status_code == 404
+
+
+def test_the_front_page_is_found_with_a_slash_at_the_end_too(client: FlaskClient) -> None:
+    for path in ("/staff", "/staff/"):
+        answer = client.get(path)
+        assert answer.status_code == 303
+        assert "/staff/login" in answer.headers["Location"]
