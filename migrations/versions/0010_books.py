@@ -1,0 +1,18 @@
+"""books"""
+
+import sqlalchemy as sa
+from alembic import op
+
+
+revision = "0010"
+down_revision = "0009"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    pass
+
+
+def downgrade() -> None:
+    pass
