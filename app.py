@@ -38,6 +38,7 @@ import payments.registry
 import staff.cli
 import staff.pages
 import stickers.pages
+import stickers.stock.pages
 import webhooks.api
 import webhooks.cli
 import webhooks.jobs
@@ -77,6 +78,7 @@ def create_app(settings: Mapping[str, Any] | None = None) -> Flask:
         donations.pages,
         donations.posters,
         stickers.pages,
+        stickers.stock.pages,
         offices.pages,
         offices.console,
         offices.print_console,

@@ -15,6 +15,7 @@ from flask_migrate import downgrade, upgrade
 
 import ledger.triggers
 import staff.triggers
+import stickers.stock.triggers
 from app import create_app
 from core.db import db
 from tests import databases
@@ -57,7 +58,7 @@ def triggers_installed() -> set[str]:
 
 def triggers_expected() -> set[str]:
     on_sqlite = db.engine.dialect.name == "sqlite"
-    rooms = (ledger.triggers, staff.triggers)
+    rooms = (ledger.triggers, staff.triggers, stickers.stock.triggers)
     return {name for room in rooms for name in (room.SQLITE if on_sqlite else room.POSTGRESQL)}
 
 
