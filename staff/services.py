@@ -1,4 +1,7 @@
-"""The rules of membership: who works here, as what, and who no longer does. Each act is in the audit log."""
+"""The rules of membership: who works here, as what, and who no longer does. Each act is in the audit log.
+
+All functions belong into a unit of work. `actor` and `address` say who does it and from where.
+"""
 
 import secrets
 import unicodedata
@@ -11,8 +14,9 @@ from email_validator import EmailNotValidError, validate_email
 from flask_security.utils import hash_password
 
 from core.db import db
-from staff import audit, errors
-from staff.models import ROLES, MemberRole, StaffMember
+from core.i18n import DEFAULT_LOCALE, LOCALES
+from staff import audit, errors, letters
+from staff.models import ROLES, MemberRole, Passkey, RecoveryCode, StaffMember
 from staff.signin import PASSWORD_LENGTH
 
 
@@ -24,16 +28,15 @@ def new_password() -> str:
 def create_member(
     email: str, name: str, roles: Collection[str], password: str, *, actor: str, address: str, now: datetime
 ) -> StaffMember:
-    """Raises `EmailInvalid`, `EmailTaken`, `RoleUnknown`, `PasswordTooShort`."""
-    email = _normal(email)
-    if not roles or set(roles) - set(ROLES):
-        raise errors.RoleUnknown(field="role")
+    """A member who can sign in at once. Raises `EmailInvalid`, `EmailTaken`, `RoleUnknown`, `PasswordTooShort`."""
+    email = normal_email(email)
+    check_roles(roles)
     if find_member(email) is not None:
         raise errors.EmailTaken(field="email")
     member = StaffMember(
         email=email,
-        name=name.strip()[:120] or email.partition("@")[0],
-        password=_hashed(password),
+        name=normal_name(name, email),
+        password=hashed(password),
         fs_uniquifier=uuid.uuid4().hex,
         created_at=now,
         roles=[MemberRole(name=role) for role in sorted(set(roles))],
@@ -45,12 +48,50 @@ def create_member(
     return member
 
 
-def set_active(email: str, active: bool, *, actor: str, address: str, now: datetime) -> StaffMember:
-    """Disable or enable; disabling ends all sessions at once. Raises `NoSuchMember`."""
+def edit_member(
+    email: str,
+    *,
+    name: str,
+    roles: Collection[str],
+    locale: str | None = None,
+    actor: str,
+    address: str,
+    now: datetime,
+) -> StaffMember:
+    """A new name, other roles, the language of letters (unchanged when None).
+
+    Raises `NoSuchMember`, `NameMissing`, `RoleUnknown`, `LastAdmin`.
+    """
     member = require_member(email)
+    if not name.strip():
+        raise errors.NameMissing(field="name")
+    check_roles(roles)
+    if "admin" not in roles:
+        _keep_an_admin(member)
+    before = _described(member)
+    member.name = normal_name(name, member.email)
+    member.locale = known_locale(locale) if locale else member.locale
+    assign_roles(member, roles)
+    db.session.flush()
+    if before != _described(member):
+        after = _described(member)
+        audit.record(
+            actor, "staff.edited", f"staff:{member.email}", before=before, after=after, now=now, address=address
+        )
+    return member
+
+
+def set_active(email: str, active: bool, *, actor: str, address: str, now: datetime) -> StaffMember:
+    """Disable or enable; disabling ends all sessions at once. Raises `NoSuchMember`, `NotJoined`, `LastAdmin`."""
+    member = require_member(email)
+    if member.invited:
+        raise errors.NotJoined(field="email")
+    if not active:
+        _keep_an_admin(member)
     before, member.active = member.active, active
     if not active:
-        member.fs_uniquifier = uuid.uuid4().hex
+        end_sessions(member)
+        letters.close_links(member.id, "reset", "email", now=now)
     action = "staff.enabled" if active else "staff.disabled"
     audit.record(
         actor,
@@ -65,12 +106,77 @@ def set_active(email: str, active: bool, *, actor: str, address: str, now: datet
 
 
 def reset_password(email: str, password: str, *, actor: str, address: str, now: datetime) -> StaffMember:
-    """A new password; all sessions end. Raises `NoSuchMember`, `PasswordTooShort`."""
+    """A new password given by another; all sessions end. Raises `NoSuchMember`, `NotJoined`, `PasswordTooShort`."""
     member = require_member(email)
-    member.password = _hashed(password)
-    member.fs_uniquifier = uuid.uuid4().hex
+    if member.invited:
+        raise errors.NotJoined(field="email")
+    set_password(member, password, now)
     audit.record(actor, "staff.password_reset", f"staff:{member.email}", now=now, address=address)
     return member
+
+
+def reset_second_factor(email: str, *, actor: str, address: str, now: datetime) -> StaffMember:
+    """Take all second factors away from who lost them; sessions end, the member is told by e-mail.
+
+    Raises `NoSuchMember`, `NoSecondFactor`.
+    """
+    member = require_member(email)
+    if not member.has_second_factor:
+        raise errors.NoSecondFactor(field="email")
+    before = {"app": member.totp_secret is not None, "passkeys": [passkey.name for passkey in member.passkeys]}
+    member.totp_secret = member.totp_since = member.totp_counter = None
+    db.session.execute(sa.delete(Passkey).where(Passkey.member_id == member.id))
+    db.session.execute(sa.delete(RecoveryCode).where(RecoveryCode.member_id == member.id))
+    db.session.expire(member, ["passkeys"])
+    end_sessions(member)
+    letters.notify("factors_reset", member, now)
+    audit.record(
+        actor, "staff.second_factor_reset", f"staff:{member.email}", before=before, now=now, address=address
+    )
+    return member
+
+
+def change_email(email: str, new_email: str, *, actor: str, address: str, now: datetime) -> StaffMember:
+    """Another address to sign in with, at once; the old one is told. Members do it with a confirmation themselves.
+
+    Raises `NoSuchMember`, `EmailInvalid`, `EmailTaken`.
+    """
+    member = require_member(email)
+    new_email, old = normal_email(new_email), member.email
+    if find_member(new_email) is not None:
+        raise errors.EmailTaken(field="email")
+    member.email = new_email
+    letters.close_links(member.id, "reset", "email", "invitation", now=now)
+    if member.invited:
+        letters.issue("invitation", member, now)
+    else:
+        letters.notify("email_changed", member, now, to=old, new=new_email)
+    audit.record(
+        actor,
+        "staff.email_changed",
+        f"staff:{new_email}",
+        before={"email": old},
+        after={"email": new_email},
+        now=now,
+        address=address,
+    )
+    return member
+
+
+# What the functions above, invitations and the account page share. None of these writes to the audit log.
+
+
+def set_password(member: StaffMember, password: str, now: datetime) -> None:
+    """All sessions end, no link of an earlier letter changes it again, the member is told."""
+    member.password = hashed(password)
+    end_sessions(member)
+    letters.close_links(member.id, "reset", "email", now=now)
+    letters.notify("password_changed", member, now)
+
+
+def end_sessions(member: StaffMember) -> None:
+    """A new identifier: every cookie that names the old one is dead, copies too."""
+    member.fs_uniquifier = uuid.uuid4().hex
 
 
 def find_member(email: str) -> StaffMember | None:
@@ -84,16 +190,60 @@ def require_member(email: str) -> StaffMember:
     return member
 
 
-def _normal(email: str) -> str:
+def assign_roles(member: StaffMember, roles: Collection[str]) -> None:
+    kept = [role for role in member.roles if role.name in roles]
+    new = sorted(set(roles) - {role.name for role in kept})
+    member.roles = kept + [MemberRole(name=role) for role in new]
+
+
+def check_roles(roles: Collection[str]) -> None:
+    if not roles or set(roles) - set(ROLES):
+        raise errors.RoleUnknown(field="role")
+
+
+def known_locale(locale: str) -> str:
+    return locale if locale in LOCALES else DEFAULT_LOCALE
+
+
+def normal_name(name: str, email: str) -> str:
+    """Without what cannot be printed; the part before the @ for who wrote nothing."""
+    plain = "".join(each if each.isprintable() else " " for each in name)
+    return " ".join(plain.split())[:120] or email.partition("@")[0][:120]
+
+
+def normal_email(email: str) -> str:
+    """Raises `EmailInvalid`."""
     try:
         checked = validate_email(email.strip().lower(), check_deliverability=False)
     except EmailNotValidError:
         raise errors.EmailInvalid(field="email") from None
+    if len(checked.normalized) > 254:  # noqa: PLR2004 - what an address may be, and the column
+        raise errors.EmailInvalid(field="email")
     return checked.normalized.lower()
 
 
-def _hashed(password: str) -> str:
+def hashed(password: str) -> str:
+    """Raises `PasswordTooShort`, also for one that is too long."""
     if not PASSWORD_LENGTH <= len(password) <= 128:
         raise errors.PasswordTooShort(field="password", length=PASSWORD_LENGTH)
     # Signing in normalises what is typed: й comes from keyboards as one character or as two.
     return str(hash_password(unicodedata.normalize("NFKD", password)))
+
+
+def _described(member: StaffMember) -> dict[str, object]:
+    return {"name": member.name, "roles": sorted(member.role_names()), "locale": member.locale}
+
+
+def _keep_an_admin(member: StaffMember) -> None:
+    """Raises `LastAdmin` when nobody could administer any more. Locks the others, so that two do not leave at once."""
+    if not member.active or "admin" not in member.role_names():
+        return
+    admins = (
+        sa.select(StaffMember.id)
+        .join(MemberRole, MemberRole.member_id == StaffMember.id)
+        .where(MemberRole.name == "admin", StaffMember.active)
+        .order_by(StaffMember.id)
+        .with_for_update(of=StaffMember)
+    )
+    if set(db.session.scalars(admins)) == {member.id}:
+        raise errors.LastAdmin

@@ -153,13 +153,13 @@ def test_nothing_planted_before_signing_in_survives_it(app: Flask, browser: Brow
 
 
 def test_who_was_disabled_a_second_ago_is_out(signed_in: SignedIn) -> None:
-    browser = signed_in("admin")
+    browser = signed_in("office")
     assert browser.is_signed_in()
     with unit_of_work():
-        services.set_active("admin@example.org", False, now=utcnow(), **COMMAND)
+        services.set_active("office@example.org", False, now=utcnow(), **COMMAND)
     assert browser.get("/staff").status_code == 303
     with unit_of_work():
-        services.set_active("admin@example.org", True, now=utcnow(), **COMMAND)
+        services.set_active("office@example.org", True, now=utcnow(), **COMMAND)
     assert not browser.is_signed_in()  # the old session stays dead
 
 
