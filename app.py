@@ -35,6 +35,7 @@ import ops.cli
 import ops.health
 import ops.metrics
 import payments.registry
+import staff.access
 import staff.cli
 import staff.pages
 import stickers.pages
@@ -73,6 +74,7 @@ def create_app(settings: Mapping[str, Any] | None = None) -> Flask:
         room.init_app(app)
     Migrate(app, core.db.db, directory=str(Path(__file__).parent / "migrations"), render_as_batch=False)
     app.extensions["api"] = DescribedApi(app)
+    staff.access.describe_bearer(app)
     for room in (
         donations.api,
         donations.pages,

@@ -42,6 +42,11 @@ class DomainError(Exception):
         found = {self.field: [self.message]}
         return {self.within: found} if self.within else found
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """Headers that the answer carries besides the usual ones."""
+        return {}
+
 
 class NotFound(DomainError):
     code, status = "not_found", 404

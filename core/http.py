@@ -118,7 +118,8 @@ def takes_upload(megabytes: int) -> Callable[[View], View]:
 
 def _on_domain_error(error: DomainError) -> ResponseReturnValue:
     db.session.rollback()
-    return answer_error(error.status, error.code, error.message, error.errors)
+    body, status = answer_error(error.status, error.code, error.message, error.errors)
+    return body, status, error.headers
 
 
 def _on_http_exception(error: HTTPException) -> ResponseReturnValue:

@@ -28,6 +28,12 @@ def count(scope: str, key: str, window: timedelta, now: datetime) -> int:
         return int(db.session.scalar(step.returning(ThrottleCounter.hits)) or 0)
 
 
+def so_far(scope: str, key: str, window: timedelta, now: datetime) -> int:
+    """How many were counted in the present window. Only reads."""
+    query = sa.select(ThrottleCounter.hits).filter_by(**_counter(scope, key, window, now))
+    return db.session.scalar(query) or 0
+
+
 def take_back(scope: str, key: str, window: timedelta, now: datetime) -> None:
     """Uncount one: for what is counted before it is known whether it was a fault. Belongs into a unit of work."""
     step = sa.update(ThrottleCounter).filter_by(**_counter(scope, key, window, now)).where(ThrottleCounter.hits > 0)

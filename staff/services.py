@@ -15,7 +15,7 @@ from flask_security.utils import hash_password
 
 from core.db import db
 from core.i18n import DEFAULT_LOCALE, LOCALES
-from staff import audit, errors, letters
+from staff import audit, errors, letters, tokens
 from staff.models import ROLES, MemberRole, Passkey, RecoveryCode, StaffMember
 from staff.signin import PASSWORD_LENGTH
 
@@ -82,7 +82,7 @@ def edit_member(
 
 
 def set_active(email: str, active: bool, *, actor: str, address: str, now: datetime) -> StaffMember:
-    """Disable or enable; disabling ends all sessions at once. Raises `NoSuchMember`, `NotJoined`, `LastAdmin`."""
+    """Disable or enable; disabling ends all sessions and tokens. Raises `NoSuchMember`, `NotJoined`, `LastAdmin`."""
     member = require_member(email)
     if member.invited:
         raise errors.NotJoined(field="email")
@@ -91,6 +91,7 @@ def set_active(email: str, active: bool, *, actor: str, address: str, now: datet
     before, member.active = member.active, active
     if not active:
         end_sessions(member)
+        tokens.revoke_all_of(member, now)
         letters.close_links(member.id, "reset", "email", now=now)
     action = "staff.enabled" if active else "staff.disabled"
     audit.record(

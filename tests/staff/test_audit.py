@@ -125,7 +125,7 @@ def test_a_row_slipped_in_is_found(app: Flask) -> None:
         "DELETE FROM audit_head",
         "UPDATE audit_head SET number = 0",
         "UPDATE audit_head SET number = 7",
-        "INSERT INTO audit_log SELECT 9, at, actor, address, action, subject, NULL, NULL, hash, hash FROM audit_log",
+        "INSERT INTO audit_log SELECT 9, at, actor, address, action, subject, NULL, NULL, hash, hash, via FROM audit_log",
     ],
 )
 def test_the_database_refuses_to_change_the_log(app: Flask, statement: str) -> None:
