@@ -18,8 +18,10 @@ import core.outbox
 import core.pages
 import core.throttle
 import donations.api
+import donations.friends
 import donations.jobs
 import donations.letters
+import donations.lost_codes
 import donations.pages
 import donations.posters
 import finance.cli
@@ -38,6 +40,7 @@ import payments.registry
 import staff.access
 import staff.cli
 import staff.pages
+import stickers.counter.pages
 import stickers.pages
 import stickers.stock.pages
 import webhooks.api
@@ -78,8 +81,11 @@ def create_app(settings: Mapping[str, Any] | None = None) -> Flask:
     for room in (
         donations.api,
         donations.pages,
+        donations.friends,
+        donations.lost_codes,
         donations.posters,
         stickers.pages,
+        stickers.counter.pages,
         stickers.stock.pages,
         offices.pages,
         offices.console,

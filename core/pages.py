@@ -36,9 +36,14 @@ def format_day(moment: datetime, zone: str) -> str:
     return str(format_date(moment.astimezone(ZoneInfo(zone)), "long", rebase=False))
 
 
+def format_clock(moment: datetime, zone: str) -> str:
+    """The time of day in the campaign's zone: `14:05`."""
+    return str(format_time(moment.astimezone(ZoneInfo(zone)), "HH:mm", rebase=False))
+
+
 def format_moment(moment: datetime, zone: str) -> str:
     """Day and time in the campaign's zone: `9 February 2021, 14:05`."""
-    return f"{format_day(moment, zone)}, {format_time(moment.astimezone(ZoneInfo(zone)), 'HH:mm', rebase=False)}"
+    return f"{format_day(moment, zone)}, {format_clock(moment, zone)}"
 
 
 @cache
@@ -61,6 +66,6 @@ def init_app(app: Flask) -> None:
     Bootstrap5(app)
     app.register_blueprint(blueprint)
     _version_static_files(app)
-    filters: Mapping[str, Any] = {"day": format_day, "moment": format_moment, "number": format_decimal}
-    app.jinja_env.filters.update(filters)
+    moments: Mapping[str, Any] = {"day": format_day, "clock": format_clock, "moment": format_moment}
+    app.jinja_env.filters.update({**moments, "number": format_decimal})
     app.jinja_env.globals["language_href"] = language_href

@@ -57,6 +57,7 @@ class Campaign(Base):
     zone: Mapped[str] = mapped_column(sa.String(40), default="Europe/Minsk")
     opens_at: Mapped[datetime | None]
     closes_at: Mapped[datetime | None]
+    collect_until: Mapped[datetime | None]  # until when packs are handed over for codes; null: as long as there are any
 
     fund: Mapped[Fund] = relationship(lazy="joined")
     resources: Mapped[list["CampaignResource"]] = relationship(order_by="CampaignResource.position")
@@ -88,6 +89,7 @@ class Donor(Base):
     """The only row with personal data of a donor; emptied on erasure, while the donation stays."""
 
     __tablename__ = "donors"
+    __table_args__ = (sa.Index("ix_donors_email", sa.text("lower(email)")),)
 
     id: Mapped[int] = mapped_column(BigKey, primary_key=True)
     name: Mapped[str | None] = mapped_column(sa.String(120))
@@ -291,3 +293,14 @@ class Receipt(Base):
     @property
     def shown(self) -> str:
         return f"{self.year}-{self.number:06d}"
+
+
+class LostCodesRequest(Base):
+    """Somebody asked for the codes of an address to be sent there. `donor_id` is null when nobody gave it."""
+
+    __tablename__ = "lost_codes_requests"
+
+    id: Mapped[int] = mapped_column(BigKey, primary_key=True)
+    donor_id: Mapped[int | None] = mapped_column(sa.ForeignKey("donors.id"))
+    locale: Mapped[str] = mapped_column(sa.String(2))
+    created_at: Mapped[datetime] = mapped_column(index=True)

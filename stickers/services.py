@@ -3,6 +3,7 @@
 from datetime import datetime
 
 import sqlalchemy as sa
+from sqlalchemy.orm import selectinload
 
 from core.db import db
 from stickers import codes
@@ -38,21 +39,29 @@ def issue_codes(donation_id: int, campaign_id: int, amount_minor: int, now: date
 
 
 def set_codes(donation_id: int, status: str) -> None:
-    """Bring the donation's codes to `issued`, `held` or `voided`; handed-over and replaced ones are left alone."""
+    """Bring the donation's codes to `issued`, `held` or `voided`; handed-over and replaced ones keep their status.
+
+    They remember it as their standing, for the case that the hand-over is undone. One statement: it and an undo at the
+    same time end alike, whichever comes first.
+    """
+    revived = sa.case((RedemptionCode.status.in_(REVIVABLE), status), else_=RedemptionCode.status)
     db.session.execute(
         sa.update(RedemptionCode)
-        .where(
-            RedemptionCode.donation_id == donation_id,
-            RedemptionCode.status.in_(REVIVABLE),
-            RedemptionCode.status != status,
-        )
-        .values(status=status)
+        .where(RedemptionCode.donation_id == donation_id, RedemptionCode.standing != status)
+        .values(standing=status, status=revived)
     )
 
 
 def codes_of(donation_id: int) -> list[RedemptionCode]:
+    """With where and when they were handed over."""
     query = sa.select(RedemptionCode).where(RedemptionCode.donation_id == donation_id)
+    query = query.options(selectinload(RedemptionCode.redemption))
     return list(db.session.scalars(query.order_by(RedemptionCode.ordinal)))
+
+
+def code_by_text(typed: str) -> RedemptionCode | None:
+    """The code that somebody typed, whoever holds it. Raises `MistypedCode`."""
+    return db.session.scalar(sa.select(RedemptionCode).where(RedemptionCode.code == codes.read(typed)))
 
 
 def ensure_pack(pack: StickerPack) -> StickerPack:

@@ -178,7 +178,7 @@ def test_money_that_went_back_is_told_with_what_became_of_the_codes(
 ) -> None:
     token = house.given()["token"]
     change(Donation, status=status)
-    change(RedemptionCode, status=codes)
+    change(RedemptionCode, status=codes, standing=codes)
     page = donor.read(f"/d/{token}")
     assert sentence in page
     assert page.count('class="qr"') == qr
@@ -201,7 +201,7 @@ def test_an_open_question_of_the_bank_holds_the_codes(donor: Donor, house: House
             )
         )
     change(Donation, status="disputed")
-    change(RedemptionCode, status="held")
+    change(RedemptionCode, status="held", standing="held")
     page = donor.read(f"/d/{donation['token']}")
     assert standing(page) == "disputed"
     assert "On hold until the bank has decided" in page
@@ -241,5 +241,5 @@ def test_the_digital_pack_opens_with_its_own_code_only(donor: Donor, house: Hous
     assert donor.client.get(f"{path}/{codes['kind-words']}").status_code == 404
     assert donor.client.get(f"{path}/{foreign}").status_code == 404
     assert donor.client.get(f"{path}/12345").status_code == 422
-    change(RedemptionCode, status="voided")
+    change(RedemptionCode, status="voided", standing="voided")
     assert donor.client.get(f"{path}/{codes['chat-friends']}").status_code == 409

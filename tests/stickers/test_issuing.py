@@ -14,7 +14,7 @@ from donations.models import Campaign, Donation
 from donations.state import lock_donation
 from ops.demo import SLUG
 from stickers import codes
-from stickers.models import CODE_STATUSES, RedemptionCode, StickerPack, StickerRule
+from stickers.models import CODE_STANDINGS, CODE_STATUSES, RedemptionCode, StickerPack, StickerRule
 from stickers.services import codes_of, ensure_pack, issue_codes, rules_of, set_codes
 from tests.house import House
 
@@ -135,16 +135,15 @@ def test_handed_over_and_replaced_codes_are_left_alone(house: House, campaign: i
     with unit_of_work() as session:
         for code, status in zip(issued, CODE_STATUSES, strict=True):
             redeemed_at = NOW + timedelta(hours=1) if status == "redeemed" else None
-            session.execute(
-                sa.update(RedemptionCode)
-                .where(RedemptionCode.id == code.id)
-                .values(status=status, redeemed_at=redeemed_at)
-            )
+            standing = status if status in CODE_STANDINGS else "issued"
+            values = {"status": status, "standing": standing, "redeemed_at": redeemed_at}
+            session.execute(sa.update(RedemptionCode).where(RedemptionCode.id == code.id).values(**values))
     with unit_of_work():
         set_codes(issued[0].donation_id, target)
     db.session.expire_all()
     after = [code.status for code in codes_of(issued[0].donation_id)]
     assert after == [status if status in ("redeemed", "replaced") else target for status in CODE_STATUSES]
+    assert {code.standing for code in codes_of(issued[0].donation_id)} == {target}
 
 
 def test_codes_of_other_donations_are_left_alone(house: House, campaign: int) -> None:
@@ -157,7 +156,17 @@ def test_codes_of_other_donations_are_left_alone(house: House, campaign: int) ->
 
 
 @pytest.mark.parametrize(
-    "values", [{"status": "stolen"}, {"status": "redeemed"}, {"redeemed_at": NOW}, {"code": None}, {"pack_id": 999}]
+    "values",
+    [
+        {"status": "stolen"},
+        {"status": "redeemed"},
+        {"redeemed_at": NOW},
+        {"code": None},
+        {"pack_id": 999},
+        {"standing": "redeemed"},
+        {"status": "voided"},
+        {"standing": "held"},
+    ],
 )
 def test_the_database_refuses_a_code_that_contradicts_itself(
     house: House, campaign: int, values: dict[str, object]

@@ -1,0 +1,83 @@
+"""Reads of the counter. Nothing of the donor is among them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.orm import joinedload
+
+from core.db import UtcDateTime, db
+from core.i18n import Localized, LocalizedText
+from offices.queries import campaign_id
+from stickers.models import Redemption, RedemptionCode, StickerPack
+from stickers.stock.models import StockLevel
+
+# Gifts and campaigns are a room above this one: here only what tells where a code comes from.
+donations = sa.table("donations", sa.column("id"), sa.column("token"), sa.column("campaign_id"))
+campaigns = sa.table(
+    "campaigns", sa.column("id"), sa.column("title", LocalizedText), sa.column("collect_until", UtcDateTime)
+)
+
+
+@dataclass(frozen=True)
+class Found:
+    """A code that was given out, and its campaign: until when it hands packs over (None: no end)."""
+
+    code: RedemptionCode
+    campaign_id: int
+    campaign_title: Localized
+    collect_until: datetime | None
+
+
+def find_code(code: str) -> Found | None:
+    """As it is stored now, whatever was read before."""
+    query = (
+        sa.select(RedemptionCode, campaigns.c.id, campaigns.c.title, campaigns.c.collect_until)
+        .join(donations, donations.c.id == RedemptionCode.donation_id)
+        .join(campaigns, campaigns.c.id == donations.c.campaign_id)
+        .where(RedemptionCode.code == code)
+        .options(joinedload(RedemptionCode.redemption))
+        .execution_options(populate_existing=True)
+    )
+    row = db.session.execute(query).first()
+    return None if row is None else Found(*row)
+
+
+def codes_behind(token: str) -> list[str]:
+    """The codes of packs to hand over that the donation page of this address shows; none if there is no such page."""
+    query = (
+        sa.select(RedemptionCode.code)
+        .join(donations, donations.c.id == RedemptionCode.donation_id)
+        .join(StickerPack, StickerPack.id == RedemptionCode.pack_id)
+        .where(donations.c.token == token, StickerPack.kind == "physical")
+        .order_by(RedemptionCode.ordinal)
+    )
+    return list(db.session.scalars(query))
+
+
+def stock_of(office_id: int, pack_id: int) -> int | None:
+    """How many packs the office has; None when it never had any."""
+    return db.session.scalar(sa.select(StockLevel.quantity).filter_by(office_id=office_id, pack_id=pack_id))
+
+
+def is_kept_here(found: Found, office_id: int) -> bool:
+    """The packs of the console's campaign are kept everywhere, those of another where there were some already."""
+    return found.campaign_id == campaign_id(None) or stock_of(office_id, found.code.pack_id) is not None
+
+
+def redemption_by_nonce(member_id: int, nonce: str) -> Redemption | None:
+    query = sa.select(Redemption).filter_by(member_id=member_id, nonce=nonce)
+    return db.session.scalar(query.execution_options(populate_existing=True))
+
+
+def redemption_by_id(public_id: str) -> Redemption | None:
+    query = sa.select(Redemption).filter_by(public_id=public_id)
+    return db.session.scalar(query.execution_options(populate_existing=True))
+
+
+def handed_over_by(member_id: int, office_id: int, since: datetime) -> list[Redemption]:
+    """What this member handed over at this office, newest first; undone ones too."""
+    query = sa.select(Redemption).where(
+        Redemption.member_id == member_id, Redemption.office_id == office_id, Redemption.redeemed_at >= since
+    )
+    return list(db.session.scalars(query.order_by(Redemption.redeemed_at.desc(), Redemption.id.desc())))
