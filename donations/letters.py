@@ -10,7 +10,7 @@ from core.qr import png
 from donations import receipts, views
 from donations.models import Donation
 from donations.standing import standing_of
-from stickers.services import codes_of
+from stickers.passing import kept_codes
 
 
 @renderer(receipts.TEMPLATE)
@@ -19,7 +19,7 @@ def receipt_letter(donation_id: int) -> Mail | None:
     donation = db.session.get_one(Donation, donation_id)
     if donation.donor is None or not donation.donor.email or donation.receipt is None:
         return None
-    codes = codes_of(donation.id)
+    codes = kept_codes(donation.id)
     shown = (code for code in codes if code.status == "issued" and code.pack.kind == "physical")
     images = tuple(InlineImage(f"code-{code.ordinal}", png(code.code)) for code in shown)
     with force_locale(donation.locale):

@@ -15,13 +15,15 @@ from core.money import EXPONENTS
 from core.qr import svg
 from donations import queries, views
 from donations.forms import DonationForm
+from donations.friends import address_of
 from donations.models import Campaign, Donation
 from donations.services import Gift, ensure_checkout, pay_again, require_open, start_donation
 from donations.standing import decline_reason, never_opened, next_look, standing_of
 from payments.base import ProviderDown, ProviderRefused
 from stickers.models import StickerRule
 from stickers.pages import download_of
-from stickers.services import codes_of, rules_of
+from stickers.passing import kept_codes
+from stickers.services import rules_of
 
 blueprint = Blueprint(
     "donations", __name__, template_folder="templates", static_folder="static", static_url_path="/static/donations"
@@ -120,7 +122,8 @@ def _status_page(donation: Donation, refusal: DomainError | None = None) -> str:
         donation=donation,
         campaign=donation.campaign,
         standing=standing,
-        codes=codes_of(donation.id),
+        codes=kept_codes(donation.id),
+        friend_url=address_of,
         qr=svg,
         checkout_url=views.checkout_url(donation),
         reason=decline_reason(donation.payments[-1]),

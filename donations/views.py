@@ -13,7 +13,7 @@ from donations.models import Donation
 from donations.services import Addresses, ask_provider
 from offices.links import COOKIE
 from payments.base import ProviderDown, ProviderRefused
-from stickers.services import codes_of
+from stickers.passing import kept_codes
 
 START_WINDOW = timedelta(minutes=10)
 ASK_TIMEOUT_SECONDS = 3.0
@@ -71,5 +71,5 @@ def represent(donation: Donation) -> dict[str, Any]:
         "checkout_url": checkout_url(donation),
         "status_url": status_url(donation),
         "receipt_number": donation.receipt.shown if donation.receipt else None,
-        "sticker_codes": codes_of(donation.id),
+        "sticker_codes": kept_codes(donation.id),
     }

@@ -1,18 +1,28 @@
 """Pictures of packs for everybody, and the files of digital packs for those who hold a code."""
 
+from datetime import timedelta
 from pathlib import Path
 
-from flask import Blueprint, Flask
+from flask import Blueprint, Flask, render_template, request, send_file
+from flask.typing import ResponseReturnValue
 from flask_babel import lazy_gettext as _l
 
-from core.errors import Conflict, NotFound
+from core import throttle
+from core.clock import utcnow
+from core.errors import Conflict, DomainError, NotFound, TooMany
+from core.http import client_address
 from stickers import codes
-from stickers.services import codes_of
+from stickers.models import RedemptionCode
+from stickers.passing import kept_codes
+from stickers.services import code_by_text
 
 # Not below `static`: only a valid code opens them.
 DOWNLOADS = Path(__file__).parent / "downloads"
+WINDOW, TRIES = timedelta(minutes=15), 30  # an office has one address for all its visitors
 
-blueprint = Blueprint("stickers", __name__, static_folder="static", static_url_path="/static/stickers")
+blueprint = Blueprint(
+    "stickers", __name__, template_folder="templates", static_folder="static", static_url_path="/static/stickers"
+)
 
 
 class NoSuchPack(NotFound):
@@ -28,12 +38,33 @@ class PackWithheld(Conflict):
 def download_of(donation_id: int, typed: str) -> Path:
     """The file of the digital pack that this code of this donation opens. Raises `NoSuchPack`, `PackWithheld`."""
     code = codes.read(typed)
-    found = next((each for each in codes_of(donation_id) if each.code == code), None)
-    if found is None or found.pack.kind != "digital" or not found.pack.download:
+    return file_of(next((each for each in kept_codes(donation_id) if each.code == code), None))
+
+
+def file_of(code: RedemptionCode | None) -> Path:
+    """The file that this code opens. Raises `NoSuchPack`, `PackWithheld`."""
+    if code is None or code.pack.kind != "digital" or not code.pack.download:
         raise NoSuchPack
-    if found.status not in ("issued", "redeemed"):
+    if code.status not in ("issued", "redeemed"):
         raise PackWithheld
-    return DOWNLOADS / found.pack.download
+    return DOWNLOADS / code.pack.download
+
+
+@blueprint.get("/packs")
+def by_code() -> ResponseReturnValue:
+    return render_template("stickers/download.html", refusal=None, typed="")
+
+
+@blueprint.post("/packs")
+def download() -> ResponseReturnValue:
+    """The file of a digital pack for whoever types its code; every other code gets one answer."""
+    typed = request.form.get("code", "")
+    try:
+        if throttle.count("pack-download", client_address(), WINDOW, utcnow()) > TRIES:
+            raise TooMany
+        return send_file(file_of(code_by_text(typed)), as_attachment=True, max_age=0)
+    except DomainError as refusal:
+        return render_template("stickers/download.html", refusal=refusal, typed=typed[:60]), refusal.status
 
 
 def init_app(app: Flask) -> None:

@@ -1,0 +1,180 @@
+"""A code given to a friend: the old one dies, the new one works, money that goes back takes both along."""
+
+import re
+import threading
+
+import pytest
+import sqlalchemy as sa
+
+from core.clock import utcnow
+from core.db import db, unit_of_work
+from donations.state import lock_donation
+from stickers import codes
+from stickers.models import PassedOn, RedemptionCode
+from stickers.passing import NotToPassOn, pass_on
+from stickers.services import codes_of, set_codes
+from tests.house import House
+from tests.pages.donor import CAMPAIGN, Donor, text_of
+
+
+def press(donor: Donor, page: str, action: str, status: int = 303) -> str:
+    token = re.search(r'name="csrf_token" value="([^"]+)"', donor.read(page))
+    assert token
+    answer = donor.client.post(action, data={"csrf_token": token[1]}, query_string={"lang": donor.language})
+    assert answer.status_code == status, answer.text
+    return answer.headers.get("Location", "")
+
+
+def friend_address(donor: Donor, page: str) -> str:
+    found = re.search(r'value="[^"]*(/g/[^"]+)"', donor.read(page))
+    assert found
+    return found[1]
+
+
+def test_the_friend_gets_a_new_code_and_the_donors_page_no_longer_has_a_living_one(donor: Donor, house: House) -> None:
+    donation = house.given(2500)
+    page = f"/d/{donation['token']}"
+    (before,) = house.state(donation)["sticker_codes"]
+    press(donor, page, f"{page}/codes/1/friend")
+    (after,) = house.state(donation)["sticker_codes"]
+    assert after == {**before, "status": "replaced"}
+    old, new = codes_of(house.row(donation).id)
+    assert (old.status, new.status, new.pack_id, new.ordinal) == ("replaced", "issued", old.pack_id, 2)
+    assert codes.show(new.code) not in donor.read(page), "who gave it away cannot use it any more"
+    friends = text_of(donor.read(friend_address(donor, page)))
+    assert codes.show(new.code) in friends
+    assert codes.show(old.code) not in friends
+    assert "Ready to collect" in friends
+
+
+def test_pressing_twice_is_one_friend_and_one_code(donor: Donor, house: House) -> None:
+    donation = house.given(2500)
+    page = f"/d/{donation['token']}"
+    press(donor, page, f"{page}/codes/1/friend")
+    first = friend_address(donor, page)
+    press(donor, page, f"{page}/codes/1/friend")
+    assert friend_address(donor, page) == first
+    assert house.count(RedemptionCode) == 2
+
+
+def test_a_friend_can_pass_it_further_and_the_first_address_shows_no_living_code(donor: Donor, house: House) -> None:
+    donation = house.given(2500)
+    page = f"/d/{donation['token']}"
+    press(donor, page, f"{page}/codes/1/friend")
+    first = friend_address(donor, page)
+    press(donor, first, f"{first}/friend")
+    second = friend_address(donor, first)
+    last = codes_of(house.row(donation).id)[-1]
+    assert [each.status for each in codes_of(house.row(donation).id)] == ["replaced", "replaced", "issued"]
+    assert last.shown in donor.read(second)
+    assert last.shown not in donor.read(first)
+    assert last.shown not in donor.read(page)
+
+
+def test_money_that_goes_back_voids_the_friends_code_and_leaves_the_replaced_one_dead(house: House) -> None:
+    donation = house.row(house.given(2500))
+    with unit_of_work():
+        lock_donation(donation.id)
+        pass_on(codes_of(donation.id)[0], utcnow())
+    for status in ("voided", "issued", "held"):
+        with unit_of_work():
+            set_codes(donation.id, status)
+        assert [each.status for each in codes_of(donation.id)] == ["replaced", status]
+
+
+@pytest.mark.parametrize("status", ["held", "voided"])
+def test_a_code_that_is_not_valid_cannot_be_given_away(donor: Donor, house: House, status: str) -> None:
+    donation = house.given(2500)
+    page = f"/d/{donation['token']}"
+    with unit_of_work():
+        set_codes(house.row(donation).id, status)
+    assert "Give it to a friend" not in donor.read(page)
+    press(donor, CAMPAIGN, f"{page}/codes/1/friend", 409)
+    assert [each.status for each in codes_of(house.row(donation).id)] == [status]
+    assert house.count(PassedOn) == 0
+
+
+def test_a_friends_code_cannot_be_taken_through_the_donors_page(donor: Donor, house: House) -> None:
+    donation = house.given(2500)
+    page = f"/d/{donation['token']}"
+    press(donor, page, f"{page}/codes/1/friend")
+    press(donor, page, f"{page}/codes/2/friend", 409)
+    assert house.count(RedemptionCode) == 2
+
+
+def test_a_digital_pack_opens_for_the_friend_and_for_the_donor_no_more(donor: Donor, house: House) -> None:
+    donation = house.given(6000)
+    page = f"/d/{donation['token']}"
+    digital = next(each for each in codes_of(house.row(donation).id) if each.pack.kind == "digital")
+    assert donor.client.get(f"{page}/packs/{digital.code}").status_code == 200
+    press(donor, page, f"{page}/codes/{digital.ordinal}/friend")
+    assert donor.client.get(f"{page}/packs/{digital.code}").status_code == 409
+    friend = friend_address(donor, page)
+    answer = donor.client.get(f"{friend}/pack")
+    assert answer.status_code == 200
+    assert answer.headers["Content-Disposition"].startswith("attachment")
+
+
+def test_an_address_that_nobody_made_is_not_found(donor: Donor, house: House) -> None:
+    for token in ("nothing", "Ж", "x" * 300):
+        assert donor.client.get(f"/g/{token}").status_code == 404
+    donor.read("/g/nothing", 404)
+
+
+def test_two_presses_at_the_same_instant_make_one_successor(house: House) -> None:
+    donation_id, code = house.row(house.given(2500)).id, codes_of(house.row(house.given(2500)).id)[0]
+    donation_id = code.donation_id
+    start, results = threading.Barrier(2), list[str]()
+
+    def run() -> None:
+        with house.app.app_context():
+            start.wait()
+            with unit_of_work() as session:
+                lock_donation(donation_id)
+                results.append(pass_on(session.get_one(RedemptionCode, code.id), utcnow()).token)
+
+    threads = [threading.Thread(target=run) for _ in range(2)]
+    db.session.rollback()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(results)) == 1
+    assert len(codes_of(donation_id)) == 2
+
+
+def test_a_redeemed_code_cannot_be_given_away(house: House) -> None:
+    code = codes_of(house.row(house.given(2500)).id)[0]
+    with unit_of_work() as session:
+        session.execute(sa.update(RedemptionCode).values(status="redeemed", redeemed_at=utcnow()))
+    with pytest.raises(NotToPassOn), unit_of_work():
+        lock_donation(code.donation_id)
+        pass_on(code, utcnow())
+    assert house.count(PassedOn) == 0
+
+
+class TestDownloadByCode:
+    def type(self, donor: Donor, code: str) -> tuple[int, str]:
+        answer = donor.client.post("/packs", data={**donor.hidden("/packs"), "code": code})
+        return answer.status_code, answer.headers.get("Content-Disposition", "") or answer.text
+
+    def test_a_digital_code_typed_in_any_way_downloads_its_pack(self, donor: Donor, house: House) -> None:
+        owned = codes_of(house.row(house.given(6000)).id)
+        digital = next(each for each in owned if each.pack.kind == "digital")
+        status, told = self.type(donor, f" {digital.shown.lower()} ")
+        assert status == 200
+        assert told.startswith("attachment")
+
+    def test_codes_of_printed_packs_and_unknown_ones_get_the_same_answer(self, donor: Donor, house: House) -> None:
+        physical = codes_of(house.row(house.given(2500)).id)[0]
+        unknown = codes.draw()
+        answers = [self.type(donor, each) for each in (physical.code, unknown)]
+        page = [re.sub(r'value="[^"]*"', "", text) for _, text in answers]
+        assert [status for status, _ in answers] == [404, 404]
+        assert page[0] == page[1]
+
+    def test_a_typing_mistake_is_told_as_one(self, donor: Donor, house: House) -> None:
+        status, page = self.type(donor, "K7M2P-4XR9")
+        assert status == 422
+        assert "typing mistake" in page
+        assert 'value="K7M2P-4XR9"' in page
