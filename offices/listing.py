@@ -1,41 +1,16 @@
 """Lists of offices, links and print runs for the console: filtered, page by page."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.orm import joinedload
 
 from core.db import db
+from core.paging import Page, page_of
 from offices.belonging import within_reach, works_for_all
 from offices.links import read_code
 from offices.models import Office, Placement, PrintBatch
 from staff.access import Actor
-
-PAGE_SIZE = 50
-
-Row = TypeVar("Row")
-
-
-@dataclass(frozen=True)
-class Page(Generic[Row]):
-    """One page of a list; `number` counts from 1."""
-
-    rows: list[Row]
-    number: int
-    total: int
-
-    @property
-    def last(self) -> int:
-        return max(1, -(-self.total // PAGE_SIZE))
-
-
-def _page(query: sa.Select[Any], number: int) -> Page[Any]:
-    total = db.session.scalar(sa.select(sa.func.count()).select_from(query.order_by(None).subquery())) or 0
-    number = min(max(number, 1), max(1, -(-total // PAGE_SIZE)))
-    rows = db.session.scalars(query.limit(PAGE_SIZE).offset((number - 1) * PAGE_SIZE))
-    return Page(list(rows), number, total)
 
 
 def offices_page(actor: Actor, wanted: Mapping[str, str], number: int) -> Page[Office]:
@@ -45,7 +20,7 @@ def offices_page(actor: Actor, wanted: Mapping[str, str], number: int) -> Page[O
         query = query.where(Office.region == region)
     if code := wanted.get("code", "").strip().upper():
         query = query.where(Office.code.startswith(code, autoescape=True))
-    return _page(query, number)
+    return page_of(query, number)
 
 
 def placements_page(actor: Actor, wanted: Mapping[str, str], number: int) -> Page[Placement]:
@@ -61,7 +36,7 @@ def placements_page(actor: Actor, wanted: Mapping[str, str], number: int) -> Pag
         query = query.where(Office.code == office)
     if typed := wanted.get("code", "").strip():
         query = query.where(Placement.code == (read_code(typed) or ""))
-    return _page(query, number)
+    return page_of(query, number)
 
 
 def newest_placements(office: Office, limit: int = 10) -> list[Placement]:
@@ -70,7 +45,7 @@ def newest_placements(office: Office, limit: int = 10) -> list[Placement]:
 
 
 def batches_page(number: int) -> Page[PrintBatch]:
-    return _page(sa.select(PrintBatch).order_by(PrintBatch.id.desc()), number)
+    return page_of(sa.select(PrintBatch).order_by(PrintBatch.id.desc()), number)
 
 
 def count_offices() -> tuple[int, int]:
