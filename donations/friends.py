@@ -44,7 +44,7 @@ def friend(token: str) -> ResponseReturnValue:
         token=token,
         code=passed.code,
         campaign=donation.campaign,
-        friend_url=address_of(passed.code),
+        friend_url=address_of,
         qr=svg,
     )
 

@@ -14,15 +14,18 @@ from stickers.models import PassedOn, RedemptionCode
 from stickers.passing import NotToPassOn, pass_on
 from stickers.services import codes_of, set_codes
 from tests.house import House
-from tests.pages.donor import CAMPAIGN, Donor, text_of
+from tests.pages.donor import Donor, text_of
 
 
-def press(donor: Donor, page: str, action: str, status: int = 303) -> str:
-    token = re.search(r'name="csrf_token" value="([^"]+)"', donor.read(page))
-    assert token
-    answer = donor.client.post(action, data={"csrf_token": token[1]}, query_string={"lang": donor.language})
+def press(donor: Donor, action: str, status: int = 303) -> None:
+    data = {"csrf_token": donor.hidden()["csrf_token"]}
+    answer = donor.client.post(action, data=data, query_string={"lang": donor.language})
     assert answer.status_code == status, answer.text
-    return answer.headers.get("Location", "")
+
+
+def fetch(donor: Donor, path: str) -> tuple[int, str]:
+    with donor.client.get(path) as answer:
+        return answer.status_code, answer.headers.get("Content-Disposition", "")
 
 
 def friend_address(donor: Donor, page: str) -> str:
@@ -35,7 +38,7 @@ def test_the_friend_gets_a_new_code_and_the_donors_page_no_longer_has_a_living_o
     donation = house.given(2500)
     page = f"/d/{donation['token']}"
     (before,) = house.state(donation)["sticker_codes"]
-    press(donor, page, f"{page}/codes/1/friend")
+    press(donor, f"{page}/codes/1/friend")
     (after,) = house.state(donation)["sticker_codes"]
     assert after == {**before, "status": "replaced"}
     old, new = codes_of(house.row(donation).id)
@@ -50,9 +53,9 @@ def test_the_friend_gets_a_new_code_and_the_donors_page_no_longer_has_a_living_o
 def test_pressing_twice_is_one_friend_and_one_code(donor: Donor, house: House) -> None:
     donation = house.given(2500)
     page = f"/d/{donation['token']}"
-    press(donor, page, f"{page}/codes/1/friend")
+    press(donor, f"{page}/codes/1/friend")
     first = friend_address(donor, page)
-    press(donor, page, f"{page}/codes/1/friend")
+    press(donor, f"{page}/codes/1/friend")
     assert friend_address(donor, page) == first
     assert house.count(RedemptionCode) == 2
 
@@ -60,9 +63,9 @@ def test_pressing_twice_is_one_friend_and_one_code(donor: Donor, house: House) -
 def test_a_friend_can_pass_it_further_and_the_first_address_shows_no_living_code(donor: Donor, house: House) -> None:
     donation = house.given(2500)
     page = f"/d/{donation['token']}"
-    press(donor, page, f"{page}/codes/1/friend")
+    press(donor, f"{page}/codes/1/friend")
     first = friend_address(donor, page)
-    press(donor, first, f"{first}/friend")
+    press(donor, f"{first}/friend")
     second = friend_address(donor, first)
     last = codes_of(house.row(donation).id)[-1]
     assert [each.status for each in codes_of(house.row(donation).id)] == ["replaced", "replaced", "issued"]
@@ -89,7 +92,7 @@ def test_a_code_that_is_not_valid_cannot_be_given_away(donor: Donor, house: Hous
     with unit_of_work():
         set_codes(house.row(donation).id, status)
     assert "Give it to a friend" not in donor.read(page)
-    press(donor, CAMPAIGN, f"{page}/codes/1/friend", 409)
+    press(donor, f"{page}/codes/1/friend", 409)
     assert [each.status for each in codes_of(house.row(donation).id)] == [status]
     assert house.count(PassedOn) == 0
 
@@ -97,8 +100,8 @@ def test_a_code_that_is_not_valid_cannot_be_given_away(donor: Donor, house: Hous
 def test_a_friends_code_cannot_be_taken_through_the_donors_page(donor: Donor, house: House) -> None:
     donation = house.given(2500)
     page = f"/d/{donation['token']}"
-    press(donor, page, f"{page}/codes/1/friend")
-    press(donor, page, f"{page}/codes/2/friend", 409)
+    press(donor, f"{page}/codes/1/friend")
+    press(donor, f"{page}/codes/2/friend", 409)
     assert house.count(RedemptionCode) == 2
 
 
@@ -106,13 +109,13 @@ def test_a_digital_pack_opens_for_the_friend_and_for_the_donor_no_more(donor: Do
     donation = house.given(6000)
     page = f"/d/{donation['token']}"
     digital = next(each for each in codes_of(house.row(donation).id) if each.pack.kind == "digital")
-    assert donor.client.get(f"{page}/packs/{digital.code}").status_code == 200
-    press(donor, page, f"{page}/codes/{digital.ordinal}/friend")
-    assert donor.client.get(f"{page}/packs/{digital.code}").status_code == 409
+    assert fetch(donor, f"{page}/packs/{digital.code}")[0] == 200
+    press(donor, f"{page}/codes/{digital.ordinal}/friend")
+    assert fetch(donor, f"{page}/packs/{digital.code}")[0] == 409
     friend = friend_address(donor, page)
-    answer = donor.client.get(f"{friend}/pack")
-    assert answer.status_code == 200
-    assert answer.headers["Content-Disposition"].startswith("attachment")
+    status, disposition = fetch(donor, f"{friend}/pack")
+    assert status == 200
+    assert disposition.startswith("attachment")
 
 
 def test_an_address_that_nobody_made_is_not_found(donor: Donor, house: House) -> None:
@@ -122,8 +125,8 @@ def test_an_address_that_nobody_made_is_not_found(donor: Donor, house: House) ->
 
 
 def test_two_presses_at_the_same_instant_make_one_successor(house: House) -> None:
-    donation_id, code = house.row(house.given(2500)).id, codes_of(house.row(house.given(2500)).id)[0]
-    donation_id = code.donation_id
+    donation_id = house.row(house.given(2500)).id
+    code_id = codes_of(donation_id)[0].id
     start, results = threading.Barrier(2), list[str]()
 
     def run() -> None:
@@ -131,7 +134,7 @@ def test_two_presses_at_the_same_instant_make_one_successor(house: House) -> Non
             start.wait()
             with unit_of_work() as session:
                 lock_donation(donation_id)
-                results.append(pass_on(session.get_one(RedemptionCode, code.id), utcnow()).token)
+                results.append(pass_on(session.get_one(RedemptionCode, code_id), utcnow()).token)
 
     threads = [threading.Thread(target=run) for _ in range(2)]
     db.session.rollback()
@@ -144,19 +147,19 @@ def test_two_presses_at_the_same_instant_make_one_successor(house: House) -> Non
 
 
 def test_a_redeemed_code_cannot_be_given_away(house: House) -> None:
-    code = codes_of(house.row(house.given(2500)).id)[0]
+    donation_id = house.row(house.given(2500)).id
     with unit_of_work() as session:
         session.execute(sa.update(RedemptionCode).values(status="redeemed", redeemed_at=utcnow()))
     with pytest.raises(NotToPassOn), unit_of_work():
-        lock_donation(code.donation_id)
-        pass_on(code, utcnow())
+        lock_donation(donation_id)
+        pass_on(codes_of(donation_id)[0], utcnow())
     assert house.count(PassedOn) == 0
 
 
 class TestDownloadByCode:
     def type(self, donor: Donor, code: str) -> tuple[int, str]:
-        answer = donor.client.post("/packs", data={**donor.hidden("/packs"), "code": code})
-        return answer.status_code, answer.headers.get("Content-Disposition", "") or answer.text
+        with donor.client.post("/packs", data={**donor.hidden("/packs"), "code": code}) as answer:
+            return answer.status_code, answer.headers.get("Content-Disposition") or answer.text
 
     def test_a_digital_code_typed_in_any_way_downloads_its_pack(self, donor: Donor, house: House) -> None:
         owned = codes_of(house.row(house.given(6000)).id)

@@ -46,7 +46,7 @@ def test_the_letter_names_all_paid_donations_of_the_address_and_no_other(donor: 
     answer = ask(donor, " ANNA@example.by ")
     assert answer.status_code == 303
     (letter,) = letters(house)
-    assert letter["To"] == "Anna@example.by"
+    assert letter["To"] == ANNA
     text = body(letter)
     assert all(f"/d/{each['token']}" in text for each in mine)
     assert unpaid["token"] not in text
