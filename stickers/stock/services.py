@@ -111,55 +111,39 @@ def set_low_mark(office_id: int, pack_id: int, low_mark: int, *, now: datetime) 
 
 
 def move(
-    office_id: int,
-    pack_id: int,
-    kind: str,
-    delta: int,
-    *,
-    actor: str,
-    now: datetime,
-    note: str = "",
-    redemption_id: int | None = None,
-    transfer_id: int | None = None,
-    sheet_id: int | None = None,
+    office_id: int, pack_id: int, kind: str, delta: int, *, actor: str, now: datetime, note: str = "", **of: int | None
 ) -> bool:
-    """Change the level by `delta` and write down why; False, and nothing is changed, when there are too few."""
+    """Change the level by `delta` and write down why; False, and nothing is changed, when there are too few.
+
+    `of` names what the movement belongs to: `redemption_id`, `transfer_id` or `sheet_id`.
+    """
+    changed = change(office_id, pack_id, kind, delta, note=note, actor=actor, now=now, **of)
+    if changed is None:
+        return False
+    quantity, low_mark = changed
+    alerts.watch(office_id, pack_id, delta=delta, quantity=quantity, low_mark=low_mark, now=now)
+    return True
+
+
+def change(
+    office_id: int, pack_id: int, kind: str, delta: int, *, actor: str, now: datetime, note: str, **of: int | None
+) -> tuple[int, int] | None:
+    """What `move` does, without looking whether the pack runs low: (quantity, low mark), or None."""
     step = sa.update(StockLevel).where(_at(office_id, pack_id), StockLevel.quantity >= -delta)
     step = step.values(quantity=StockLevel.quantity + delta)
     changed = _update(step.returning(StockLevel.quantity, StockLevel.low_mark))
     if changed is None:
-        return False
-    values = {
-        "office_id": office_id,
-        "pack_id": pack_id,
-        "kind": kind,
-        "delta": delta,
-        "level": changed.quantity,
-        "note": note,
-        "actor": actor[:254],
-        "at": now,
-        "redemption_id": redemption_id,
-        "transfer_id": transfer_id,
-        "sheet_id": sheet_id,
-    }
-    db.session.execute(sa.insert(StockMovement).values(**values))
-    alerts.watch(office_id, pack_id, delta=delta, quantity=changed.quantity, low_mark=changed.low_mark, now=now)
-    return True
+        return None
+    values = {"kind": kind, "delta": delta, "level": changed.quantity, "note": note, "actor": actor[:254], "at": now}
+    db.session.execute(sa.insert(StockMovement).values(office_id=office_id, pack_id=pack_id, **values, **of))
+    return changed.quantity, changed.low_mark
 
 
 def take(
-    office_id: int,
-    pack_id: int,
-    kind: str,
-    quantity: int,
-    *,
-    note: str,
-    actor: str,
-    now: datetime,
-    transfer_id: int | None = None,
+    office_id: int, pack_id: int, kind: str, quantity: int, *, note: str, actor: str, now: datetime, **of: int | None
 ) -> None:
     """`quantity` packs leave. Raises `NotEnoughPacks`."""
-    if not move(office_id, pack_id, kind, -quantity, note=note, actor=actor, now=now, transfer_id=transfer_id):
+    if not move(office_id, pack_id, kind, -quantity, note=note, actor=actor, now=now, **of):
         raise NotEnoughPacks(field="quantity", left=level_of(office_id, pack_id))
 
 

@@ -1,0 +1,36 @@
+"""What the front page of the console says about stock."""
+
+from datetime import timedelta
+
+from flask import Flask, render_template
+
+from core.clock import utcnow
+from offices import belonging
+from staff import frame
+from staff.access import Actor
+from stickers.stock import queries
+from stickers.stock.labels import STANDING_NAMES
+
+LATELY = timedelta(days=7)
+
+
+def _office_card(actor: Actor) -> str:
+    """The packs of each of the member's offices, and transfers that wait for them."""
+    own = belonging.own_offices(actor)
+    if not own:
+        return ""
+    waiting = queries.transfers(to=[office.id for office in own])
+    shelves = [(office, queries.levels_of(office.id)) for office in own]
+    return render_template(
+        "stickers/stock/_office_card.html", shelves=shelves, waiting=waiting, standings=STANDING_NAMES
+    )
+
+
+def _campaign_card(_actor: Actor) -> str:
+    differences = queries.differences_since(utcnow() - LATELY)
+    return render_template("stickers/stock/_campaign_card.html", totals=queries.totals(), differences=differences)
+
+
+def add_to(app: Flask) -> None:
+    frame.add_card(app, _office_card, "office", order=5)
+    frame.add_card(app, _campaign_card, "campaign", "admin", order=20)

@@ -1,0 +1,35 @@
+"""A form that is sent twice, on a bad network or by an impatient thumb, is taken once."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from core.clock import utcnow
+from core.db import db, insert_if_absent, unit_of_work
+from core.jobs import every
+from stickers.stock.errors import FormIncomplete
+from stickers.stock.models import StockForm
+
+KEEP = timedelta(days=7)
+NONCE_LIMIT = 64
+
+
+def take(nonce: str, content: Iterable[tuple[str, str]], now: datetime) -> bool:
+    """Whether the form with this nonce and content is new. Inside the unit of work of what it asks for.
+
+    The content is part of the key: who goes back and changes the figure sends another form, though browsers keep the
+    nonce. Raises `FormIncomplete` without a nonce.
+    """
+    if not 0 < len(nonce) <= NONCE_LIMIT:
+        raise FormIncomplete
+    key = hashlib.sha256(json.dumps([nonce, sorted(content)]).encode()).hexdigest()
+    return insert_if_absent(StockForm, key=key, taken_at=now)
+
+
+@every(seconds=3600)
+def forget_old_forms() -> None:
+    with unit_of_work():
+        db.session.execute(sa.delete(StockForm).where(StockForm.taken_at < utcnow() - KEEP))
