@@ -140,6 +140,11 @@ def load(environ: Mapping[str, str] | None = None) -> dict[str, Any]:
         "STARTS_PER_ADDRESS": read.number("STARTS_PER_ADDRESS", 60 if env == "production" else 0, 0, 100_000),
         "STAFF_IDLE_MINUTES": read.number("STAFF_IDLE_MINUTES", 60, 1, 24 * 60),
         "STAFF_SESSION_HOURS": read.number("STAFF_SESSION_HOURS", 12, 1, 24 * 7),
+        # Finance and administration need a second factor before they reach anything.
+        "STAFF_SECOND_FACTOR": read.choice(
+            "STAFF_SECOND_FACTOR", "required" if env == "production" else "optional", ("required", "optional")
+        )
+        == "required",
         "WORKER_THREADS": read.number("WORKER_THREADS", 2, 1, 64),
         "MAX_CONTENT_LENGTH": 512 * 1024,
         "SESSION_COOKIE_HTTPONLY": True,
@@ -149,6 +154,8 @@ def load(environ: Mapping[str, str] | None = None) -> dict[str, Any]:
         "BOOTSTRAP_SERVE_LOCAL": True,
         "SEND_FILE_MAX_AGE_DEFAULT": 3600,
     }
+    # The first encrypts the secrets of authenticator apps, all decrypt: for the day SECRET_KEY is changed.
+    settings["STAFF_TOTP_KEYS"] = _secrets(read.text("STAFF_TOTP_KEYS")) or [settings["SECRET_KEY"]]
     read.faults += _stripe_faults(settings)
     if env == "production":
         read.faults += _production_faults(settings)
@@ -200,6 +207,8 @@ def _production_faults(settings: Mapping[str, Any]) -> list[str]:
         faults.append("STRIPE_API_KEY: set the live key of the Stripe account; test money would be counted as gifts")
     if settings["STRIPE_API_BASE"]:
         faults.append("STRIPE_API_BASE: for development and tests; production pays at Stripe")
+    if any(len(key) < 32 for key in settings["STAFF_TOTP_KEYS"]):
+        faults.append("STAFF_TOTP_KEYS: each needs at least 32 random characters")
     if parseaddr(settings["MAIL_FROM"])[1].endswith("@localhost"):
         faults.append("MAIL_FROM: set the address that receipts come from")
     if settings["MAIL_USER"] and settings["MAIL_TLS"] == "none" and not _is_loopback(settings["MAIL_HOST"]):

@@ -5,6 +5,7 @@ Keys are hashed with the installation's secret and the day, so that no address o
 
 import hashlib
 import hmac
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -21,11 +22,19 @@ KEEP = timedelta(days=2)
 
 def count(scope: str, key: str, window: timedelta, now: datetime) -> int:
     """Count one more of `key` in the present window and answer how many it makes. Commits."""
-    name = _counter(scope, key, window, now)
+    return count_each([(scope, key)], window, now)[0]
+
+
+def count_each(keys: Sequence[tuple[str, str]], window: timedelta, now: datetime) -> list[int]:
+    """`count` for several (scope, key) in one unit of work. All callers name the same scopes in the same order."""
     with unit_of_work():
-        insert_if_absent(ThrottleCounter, **name, hits=0)
-        step = sa.update(ThrottleCounter).filter_by(**name).values(hits=ThrottleCounter.hits + 1)
-        return int(db.session.scalar(step.returning(ThrottleCounter.hits)) or 0)
+        return [_step(_counter(scope, key, window, now)) for scope, key in keys]
+
+
+def _step(name: dict[str, Any]) -> int:
+    insert_if_absent(ThrottleCounter, **name, hits=0)
+    step = sa.update(ThrottleCounter).filter_by(**name).values(hits=ThrottleCounter.hits + 1)
+    return int(db.session.scalar(step.returning(ThrottleCounter.hits)) or 0)
 
 
 def so_far(scope: str, key: str, window: timedelta, now: datetime) -> int:
@@ -40,9 +49,18 @@ def take_back(scope: str, key: str, window: timedelta, now: datetime) -> None:
     db.session.execute(step.values(hits=ThrottleCounter.hits - 1))
 
 
+def window_end(window: timedelta, now: datetime) -> datetime:
+    """When counting begins anew."""
+    return _window_start(window, now) + window
+
+
 def _counter(scope: str, key: str, window: timedelta, now: datetime) -> dict[str, Any]:
-    start = datetime.fromtimestamp(now.timestamp() // window.total_seconds() * window.total_seconds(), tz=now.tzinfo)
+    start = _window_start(window, now)
     return {"scope": scope, "key_hash": _digest(f"{scope}|{key}|{now.date()}"), "window_start": start}
+
+
+def _window_start(window: timedelta, now: datetime) -> datetime:
+    return datetime.fromtimestamp(now.timestamp() // window.total_seconds() * window.total_seconds(), tz=now.tzinfo)
 
 
 def _digest(text: str) -> str:

@@ -13,8 +13,9 @@ from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import wraps
 from http import HTTPStatus
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 from flask import Flask, abort, current_app, g, redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
@@ -23,7 +24,7 @@ from flask_security.utils import logout_user
 
 from core.clock import utcnow
 from core.http import before_body, client_address, csrf, use_error_page
-from staff import errors, tokens
+from staff import errors, second_factors, tokens
 from staff.models import ROLES, StaffMember
 
 PREFIX = "/staff"
@@ -35,7 +36,11 @@ OF_THE_LIBRARY = {
     "security.login": EVERYBODY,
     "security.logout": MEMBERS,
     "security.change_password": MEMBERS,
+    "security.verify": MEMBERS,
 }
+# What is open to members who must set up a second factor first; views of ours say it by `before_second_factor`.
+BEFORE_SECOND_FACTOR = {"security.logout", "security.verify"}
+FRESH = timedelta(minutes=15)
 
 View = TypeVar("View", bound=Callable[..., ResponseReturnValue])
 
@@ -75,6 +80,40 @@ def allowed(*roles: str, scope: str | None = None) -> Callable[[View], View]:
         return view
 
     return declare
+
+
+def for_everybody(view: View) -> View:
+    """Let in who has not signed in, too."""
+    view.staff_roles = EVERYBODY  # type: ignore[attr-defined]
+    return view
+
+
+def before_second_factor(view: View) -> View:
+    """Let members in who must set up a second factor before they reach anything else."""
+    view.staff_before_second_factor = True  # type: ignore[attr-defined]
+    return view
+
+
+def fresh(view: View) -> View:
+    """Ask for the password (or a passkey) again when the last time is more than `FRESH` ago."""
+
+    @wraps(view)
+    def check(*args: Any, **values: Any) -> ResponseReturnValue:
+        if is_fresh():
+            return view(*args, **values)
+        back = request.path if request.method == "GET" else url_for("staff.account")
+        return redirect(url_for("security.verify", next=back), code=303)
+
+    return cast(View, check)
+
+
+def is_fresh() -> bool:
+    return time.time() - float(session.get("fs_paa", 0)) < FRESH.total_seconds()
+
+
+def must_set_up_second_factor() -> bool:
+    member: StaffMember = current_user._get_current_object()
+    return second_factors.is_required_of(member) and not member.has_second_factor
 
 
 def _describe(view: View, scope: str) -> None:
@@ -149,7 +188,14 @@ def guard() -> ResponseReturnValue | None:
         return _to_sign_in()
     if roles.isdisjoint(current_user.role_names()):
         abort(HTTPStatus.FORBIDDEN)
+    if must_set_up_second_factor() and not _is_before_second_factor(request.url_rule.endpoint):
+        return redirect(url_for("staff.second_factors"), code=303)
     return None
+
+
+def _is_before_second_factor(endpoint: str) -> bool:
+    declared = getattr(current_app.view_functions[endpoint], "staff_before_second_factor", False)
+    return declared or endpoint in BEFORE_SECOND_FACTOR
 
 
 def _bearer(roles: frozenset[str], scope: str) -> Actor:

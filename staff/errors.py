@@ -111,10 +111,14 @@ class LastAdmin(Conflict):
 
 
 class LockedOut(TooMany):
-    """Too many guesses. `values` hold the time of day when the next one is taken."""
+    """Too many guesses. `values` hold when the next one is taken, and in how many seconds."""
 
     code = "locked_out"
     text = _l("Too many wrong attempts. Please try again after %(time)s.")
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Retry-After": str(self.values["seconds"])}
 
 
 class WrongCode(Invalid):
@@ -155,3 +159,18 @@ class SecondFactorNeeded(Conflict):
 class SetupTooOld(Conflict):
     code = "setup_too_old"
     text = _l("This took too long. Please begin anew.")
+
+
+class OwnAccount(Conflict):
+    code = "own_account"
+    text = _l("This is your own account. Please ask another administrator, so that nobody locks themselves out.")
+
+
+class PasswordsDiffer(Invalid):
+    code = "passwords_differ"
+    text = _l("The two passwords differ.")
+
+
+class EmailIsTheSame(Invalid):
+    code = "email_is_the_same"
+    text = _l("This is your address already.")

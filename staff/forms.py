@@ -3,7 +3,7 @@
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
-from flask_security.forms import ChangePasswordForm, LoginForm
+from flask_security.forms import ChangePasswordForm, LoginForm, VerifyForm
 from wtforms import EmailField, Field, PasswordField, ValidationError
 from wtforms.validators import DataRequired
 
@@ -37,6 +37,21 @@ class NewPasswordForm(ChangePasswordForm):
     def validate(self, **options: Any) -> bool:
         for field in (self.password, self.new_password, self.new_password_confirm):
             field.data = (field.data or "")[:1024]
+        return bool(super().validate(**options))
+
+
+class ConfirmForm(VerifyForm):
+    """The password again, before something that a thief of the session must not do."""
+
+    password = PasswordField(_l("Password"), validators=[DataRequired(_l("Please enter the password."))])
+
+    def validate_next(self, field: Field) -> None:
+        if field.data and not is_console_path(field.data):
+            field.data = ""
+            raise ValidationError(_l("This link leads away from here. Please sign in."))
+
+    def validate(self, **options: Any) -> bool:
+        self.password.data = (self.password.data or "")[:1024]
         return bool(super().validate(**options))
 
 

@@ -11,7 +11,7 @@ from flask import Flask, current_app, request, url_for
 from flask_security import current_user
 
 from staff.access import PREFIX as FRONT
-from staff.access import Actor, acting, roles_of
+from staff.access import Actor, acting, must_set_up_second_factor, roles_of
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def _registered(app: Flask, name: str) -> list[Any]:
 
 def menu() -> list[tuple[Entry, bool]]:
     """The entries for the member who looks, and whether each is where they are now."""
-    if not current_user.is_authenticated:
+    if not current_user.is_authenticated or must_set_up_second_factor():
         return []
     app, actor = current_app, acting()
     entries = [each for each in app.extensions.get("staff_menu", []) if roles_of(app, each.endpoint) & actor.roles]

@@ -101,9 +101,7 @@ def open_link(kind: str, token: str, now: datetime) -> StaffLetter:
 def use_link(kind: str, token: str, now: datetime) -> tuple[StaffMember, dict[str, Any]]:
     """Take the link: whose it is and what it holds. Raises `LinkDead`, also when somebody else was faster."""
     letter = open_link(kind, token, now)
-    still_good = sa.and_(
-        StaffLetter.id == letter.id, StaffLetter.closed_at.is_(None), StaffLetter.expires_at > now
-    )
+    still_good = sa.and_(StaffLetter.id == letter.id, StaffLetter.closed_at.is_(None), StaffLetter.expires_at > now)
     taken = db.session.execute(sa.update(StaffLetter).where(still_good).values(closed_at=now, outcome="used"))
     if rows_changed(taken) != 1 or letter.member is None:
         raise errors.LinkDead

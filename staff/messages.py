@@ -24,6 +24,8 @@ MESSAGES: dict[str, tuple[Any, str]] = {
     "RETYPE_PASSWORD_MISMATCH": (_l("The two passwords differ."), "bad"),
     "PASSWORD_CHANGE": (_l("The password is changed. Other devices are signed out."), "good"),
     "INVALID_INPUT": (_l("Please check what you entered."), "bad"),
+    "REAUTHENTICATION_REQUIRED": (_l("Please confirm that it is you."), "bad"),
+    "REAUTHENTICATION_SUCCESSFUL": (_l("Thank you. Please go on."), "good"),
     "UNAUTHENTICATED": (_l("Please sign in."), "bad"),
     "UNAUTHORIZED": (_l("You may not do this."), "bad"),
 }

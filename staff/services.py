@@ -16,7 +16,7 @@ from flask_security.utils import hash_password
 from core.db import db
 from core.i18n import DEFAULT_LOCALE, LOCALES
 from staff import audit, errors, letters, tokens
-from staff.models import ROLES, MemberRole, Passkey, RecoveryCode, StaffMember
+from staff.models import ROLES, AuditEntry, MemberRole, Passkey, RecoveryCode, StaffMember
 from staff.signin import PASSWORD_LENGTH
 
 
@@ -131,9 +131,7 @@ def reset_second_factor(email: str, *, actor: str, address: str, now: datetime) 
     db.session.expire(member, ["passkeys"])
     end_sessions(member)
     letters.notify("factors_reset", member, now)
-    audit.record(
-        actor, "staff.second_factor_reset", f"staff:{member.email}", before=before, now=now, address=address
-    )
+    audit.record(actor, "staff.second_factor_reset", f"staff:{member.email}", before=before, now=now, address=address)
     return member
 
 
@@ -184,6 +182,13 @@ def find_member(email: str) -> StaffMember | None:
     return db.session.scalar(sa.select(StaffMember).where(StaffMember.email == email.strip().lower()))
 
 
+def last_sign_ins(email: str, count: int) -> list[AuditEntry]:
+    """The newest first: for the member to see whether one was not theirs."""
+    mine = sa.and_(AuditEntry.subject == f"staff:{email}", AuditEntry.action == "staff.signed_in")
+    query = sa.select(AuditEntry).where(mine).order_by(AuditEntry.number.desc()).limit(count)
+    return list(db.session.scalars(query))
+
+
 def require_member(email: str) -> StaffMember:
     member = find_member(email)
     if member is None:
@@ -223,10 +228,15 @@ def normal_email(email: str) -> str:
     return checked.normalized.lower()
 
 
-def hashed(password: str) -> str:
+def check_password(password: str) -> None:
     """Raises `PasswordTooShort`, also for one that is too long."""
     if not PASSWORD_LENGTH <= len(password) <= 128:
         raise errors.PasswordTooShort(field="password", length=PASSWORD_LENGTH)
+
+
+def hashed(password: str) -> str:
+    """Raises `PasswordTooShort`, also for one that is too long."""
+    check_password(password)
     # Signing in normalises what is typed: й comes from keyboards as one character or as two.
     return str(hash_password(unicodedata.normalize("NFKD", password)))
 

@@ -1,8 +1,9 @@
 """Password sign-in by Flask-Security: its settings, and our rules around its views.
 
 The library's views read, and where they write they do so inside one of our units of work. Guesses are counted in the
-database before the password is looked at, per account, per address and for both together; one that proves right is
-uncounted. Passwords are checked outside of any write transaction: hashing takes time, and SQLite has one writer.
+database before the password is looked at. Passwords are checked outside of any write transaction: hashing takes time,
+and SQLite has one writer. Reset by e-mail, second factors and the account are pages of ours; the library's own views
+for them are turned off.
 """
 
 import uuid
@@ -12,24 +13,20 @@ from functools import wraps
 from typing import Any, cast
 
 import sqlalchemy as sa
-from flask import Flask, g, request
+from flask import Flask, request, session
 from flask.typing import ResponseReturnValue
 from flask_security import Security, SQLAlchemyUserDatastore, current_user
 from flask_security.signals import password_changed, user_authenticated
+from flask_security.utils import login_user
 
-from core import throttle
 from core.clock import utcnow
 from core.db import db, unit_of_work
-from core.errors import TooMany
 from core.http import client_address
-from staff import audit, messages
-from staff.access import PREFIX, acting
-from staff.forms import NewPasswordForm, SignInForm
+from staff import audit, guesses, letters, messages
+from staff.access import FRESH, PREFIX, acting
+from staff.forms import ConfirmForm, NewPasswordForm, SignInForm
 from staff.models import MemberRole, StaffMember
 
-WINDOW = timedelta(minutes=15)
-# Guesses of one window. An office has one address for all its clerks; a botnet has many for one account.
-PER_PAIR, PER_ACCOUNT, PER_ADDRESS = 8, 24, 80
 PASSWORD_LENGTH = 12
 
 SETTINGS: dict[str, Any] = {
@@ -39,12 +36,15 @@ SETTINGS: dict[str, Any] = {
     "LOGOUT_METHODS": ["POST"],
     "CHANGEABLE": True,
     "CHANGE_URL": "/password",
+    "VERIFY_URL": "/confirm",
     "POST_LOGIN_VIEW": PREFIX,
-    "POST_CHANGE_VIEW": PREFIX,
+    "POST_CHANGE_VIEW": f"{PREFIX}/account",
+    "POST_VERIFY_VIEW": f"{PREFIX}/account",
     "POST_LOGOUT_VIEW": f"{PREFIX}/login",
     "LOGIN_USER_TEMPLATE": "staff/sign_in.html",
     "CHANGE_PASSWORD_TEMPLATE": "staff/password.html",
-    "SEND_PASSWORD_CHANGE_EMAIL": False,
+    "VERIFY_TEMPLATE": "staff/confirm.html",
+    "SEND_PASSWORD_CHANGE_EMAIL": False,  # ours is sent, through the outbox
     "RETURN_GENERIC_RESPONSES": True,
     "PASSWORD_HASH": "argon2",
     "PASSWORD_SCHEMES": ["argon2"],
@@ -52,12 +52,16 @@ SETTINGS: dict[str, Any] = {
     "PASSWORD_LENGTH_MIN": PASSWORD_LENGTH,
     "EMAIL_VALIDATOR_ARGS": {"check_deliverability": False},
     "API_ENABLED_METHODS": ["session"],
-    "FRESHNESS": timedelta(seconds=-1),
+    "FRESHNESS": FRESH,
+    "FRESHNESS_GRACE_PERIOD": timedelta(0),
+    "TWO_FACTOR_IMPLEMENTATIONS": {"code": "staff.second_step.SecondStep"},
     "STATIC_FOLDER": None,
     "CLI_USERS_NAME": None,
     "CLI_ROLES_NAME": None,
 }
 FAST_HASH = {"argon2__time_cost": 1, "argon2__memory_cost": 64, "argon2__parallelism": 1}  # of tests
+GUESSED_AT = ("security.login", "security.change_password", "security.verify")
+NO_SIGN_IN = (["change"], ["renewed"])  # what renews a session of who is signed in
 
 
 def init_app(app: Flask) -> None:
@@ -67,12 +71,16 @@ def init_app(app: Flask) -> None:
         app.config["SECURITY_PASSWORD_HASH_PASSLIB_OPTIONS"] = FAST_HASH
     security = Security()
     store = SQLAlchemyUserDatastore(db, StaffMember, MemberRole)
-    security.init_app(app, store, login_form=SignInForm, change_password_form=NewPasswordForm)
+    security.init_app(
+        app, store, login_form=SignInForm, change_password_form=NewPasswordForm, verify_form=ConfirmForm
+    )
+    security.support_mfa = True  # our second step alone: the library's own factors would bring views that we do not use
     security.want_json(lambda _request: False)
     security.login_manager.request_loader(lambda _request: None)  # no signed tokens in headers or addresses
     app.before_request_funcs.setdefault("security", []).append(_count_guess)
     for endpoint in ("security.logout", "security.change_password"):
         app.view_functions[endpoint] = _within_unit(app.view_functions[endpoint])
+    app.view_functions["security.verify"] = _uncounted_when_right(app.view_functions["security.verify"])
     user_authenticated.connect(_signed_in, app)
     password_changed.connect(_changed_password, app)
 
@@ -92,41 +100,52 @@ def _within_unit(view: Callable[..., Any]) -> Callable[..., ResponseReturnValue]
     return run
 
 
-def _counters(account: str) -> list[tuple[str, str, int]]:
-    address = client_address()
-    return [
-        ("sign-in-pair", f"{account}|{address}", PER_PAIR),
-        ("sign-in-account", account, PER_ACCOUNT),
-        ("sign-in-address", address, PER_ADDRESS),
-    ]
+def _uncounted_when_right(view: Callable[..., Any]) -> Callable[..., ResponseReturnValue]:
+    @wraps(view)
+    def run(**values: Any) -> ResponseReturnValue:
+        asked_before = session.get("fs_paa")
+        answer = cast(ResponseReturnValue, view(**values))
+        if session.get("fs_paa") != asked_before:
+            with unit_of_work():
+                guesses.take_back()
+        return answer
+
+    return run
 
 
 def _count_guess() -> None:
-    """Raises `TooMany` when there were too many guesses, whether this one is right or not."""
-    if request.method != "POST" or request.endpoint not in ("security.login", "security.change_password"):
+    """Raises `LockedOut` when there were too many guesses, whether this one is right or not."""
+    if request.method != "POST" or request.endpoint not in GUESSED_AT:
         return
     typed = current_user.email if current_user.is_authenticated else request.form.get("email", "")
-    g.guess = (typed.strip().lower()[:254], utcnow())
-    account, now = g.guess
-    counts = [(throttle.count(scope, key, WINDOW, now), most) for scope, key, most in _counters(account)]
-    if any(count > most for count, most in counts):
-        raise TooMany
+    account = typed.strip().lower()[:254]
+    limits = guesses.of_password(account)
+    db.session.rollback()
+    known = db.session.scalar(sa.select(StaffMember.email).where(StaffMember.email == _searchable(account)))
+    # What was typed may be a password in the wrong field: it stands in no log.
+    guesses.count(limits, f"staff:{known}" if known else "staff:unknown")
 
 
-def _uncount_guess() -> None:
-    account, now = g.guess
-    for scope, key, _most in _counters(account):
-        throttle.take_back(scope, key, WINDOW, now)
+def _searchable(account: str) -> str:
+    return account if account.isprintable() else "?"
 
 
 def _signed_in(_app: Flask, *, user: StaffMember, authn_via: list[str], **_more: Any) -> None:
-    if authn_via == ["change"]:  # a changed password renews the session; that is no sign-in
+    if authn_via in NO_SIGN_IN:
         return
     member_id, email, now = user.id, user.email, utcnow()
-    with unit_of_work() as session:
-        _uncount_guess()
-        session.execute(sa.update(StaffMember).where(StaffMember.id == member_id).values(signed_in_at=now))
-        audit.record(email, "staff.signed_in", f"staff:{email}", now=now, address=client_address())
+    with unit_of_work() as work:
+        guesses.take_back()
+        work.execute(sa.update(StaffMember).where(StaffMember.id == member_id).values(signed_in_at=now))
+        by = {"by": "+".join(authn_via)}
+        audit.record(email, "staff.signed_in", f"staff:{email}", after=by, now=now, address=client_address())
+
+
+def keep_this_session(member: StaffMember) -> None:
+    """After all sessions of the member ended: go on in this one, as fresh as it was."""
+    asked_before = session.get("fs_paa", 0)
+    login_user(member, authn_via=["renewed"])
+    session["fs_paa"] = asked_before
 
 
 def _end_sessions() -> None:
@@ -138,5 +157,8 @@ def _end_sessions() -> None:
 
 
 def _changed_password(_app: Flask, *, user: StaffMember, **_more: Any) -> None:
-    _uncount_guess()
-    audit.record(user.email, "staff.password_changed", f"staff:{user.email}", now=utcnow(), address=client_address())
+    now = utcnow()
+    guesses.take_back()
+    letters.close_links(user.id, "reset", "email", now=now)
+    letters.notify("password_changed", user, now)
+    audit.record(user.email, "staff.password_changed", f"staff:{user.email}", now=now, address=client_address())

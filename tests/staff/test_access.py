@@ -32,14 +32,23 @@ def test_every_page_of_the_console_says_whom_it_is_for(app: Flask) -> None:
     assert {rule.endpoint for rule in guarded(app)} >= set(OF_THE_LIBRARY)
 
 
-def test_only_the_sign_in_page_is_for_everybody(app: Flask) -> None:
-    assert {rule.endpoint for rule in guarded(app) if roles_of(app, rule.endpoint) == EVERYBODY} == {"security.login"}
+def test_only_signing_in_and_what_letters_link_to_is_for_everybody(app: Flask) -> None:
+    assert {rule.endpoint for rule in guarded(app) if roles_of(app, rule.endpoint) == EVERYBODY} == {
+        "security.login",
+        "staff.second_step",
+        "staff.passkey_sign_in",
+        "staff.passkey_options",
+        "staff.forgot_password",
+        "staff.reset_password",
+        "staff.join",
+        "staff.confirm_email",
+    }
 
 
 def test_nobody_gets_in_without_signing_in(app: Flask) -> None:
     browser = Browser(app)
     for rule in guarded(app):
-        if rule.endpoint == "security.login":
+        if roles_of(app, rule.endpoint) == EVERYBODY:
             continue
         for method in (rule.methods or set()) - {"OPTIONS", "HEAD"}:
             answer = browser.client.open(address(app, rule), method=method)

@@ -10,7 +10,7 @@ from flask import Flask
 from app import create_app
 from core.clock import utcnow
 from core.db import db, unit_of_work
-from staff import services, signin
+from staff import guesses, services
 from staff.access import roles_of
 from staff.messages import WRONG
 from staff.models import AuditEntry, StaffMember
@@ -197,7 +197,7 @@ def test_a_changed_password_signs_other_devices_out(app: Flask, signed_in: Signe
         "/staff/password",
         {"password": PASSWORD, "new_password": NEW_PASSWORD, "new_password_confirm": NEW_PASSWORD},
     )
-    assert (answer.status_code, answer.location) == (302, "/staff")
+    assert (answer.status_code, answer.location) == (302, "/staff/account")
     assert browser.is_signed_in()
     assert not phone.is_signed_in()
     assert ("admin@example.org", "staff.password_changed", "10.0.0.1") in acts()
@@ -229,29 +229,29 @@ def test_a_bad_new_password_changes_nothing(signed_in: SignedIn, old: str, new: 
 def test_guesses_lock_the_account_for_an_address_and_say_nothing(app: Flask, browser: Browser) -> None:
     make_member("admin@example.org", "admin")
     for email in ("admin@example.org", "nobody@example.org"):
-        answers = [browser.sign_in(email, f"guess number {n}").status_code for n in range(signin.PER_PAIR + 2)]
-        assert answers == [200] * signin.PER_PAIR + [429] * 2
+        answers = [browser.sign_in(email, f"guess number {n}").status_code for n in range(guesses.PER_PAIR + 2)]
+        assert answers == [200] * guesses.PER_PAIR + [429] * 2
     assert browser.sign_in("admin@example.org").status_code == 429  # also with the right one
     assert Browser(app, address="10.0.0.2").sign_in("admin@example.org").status_code == 302
 
 
 def test_guesses_from_many_addresses_lock_the_account(app: Flask) -> None:
     make_member("admin@example.org", "admin")
-    for n in range(signin.PER_ACCOUNT):
+    for n in range(guesses.PER_ACCOUNT):
         assert Browser(app, address=f"10.1.0.{n}").sign_in("admin@example.org", "a wrong guess").status_code == 200
     assert Browser(app, address="10.1.1.1").sign_in("admin@example.org").status_code == 429
 
 
 def test_guesses_at_many_accounts_lock_the_address(app: Flask, browser: Browser) -> None:
     make_member("admin@example.org", "admin")
-    for n in range(signin.PER_ADDRESS):
+    for n in range(guesses.PER_ADDRESS):
         assert browser.sign_in(f"somebody{n}@example.org", "a wrong guess").status_code == 200
     assert browser.sign_in("admin@example.org").status_code == 429
 
 
 def test_right_passwords_are_no_guesses(app: Flask) -> None:
     make_member("admin@example.org", "admin")
-    for _ in range(signin.PER_PAIR + 3):
+    for _ in range(guesses.PER_PAIR + 3):
         assert Browser(app).sign_in("admin@example.org").status_code == 302
 
 
@@ -261,9 +261,9 @@ def test_the_present_password_is_not_guessed_at_the_change_form_either(signed_in
     form = {"new_password": NEW_PASSWORD, "new_password_confirm": NEW_PASSWORD}
     answers = [
         browser.post("/staff/password", {**form, "password": f"guess {n}", "email": f"somebody{n}@example.org"})
-        for n in range(signin.PER_PAIR + 1)
+        for n in range(guesses.PER_PAIR + 1)
     ]
-    assert [answer.status_code for answer in answers] == [200] * signin.PER_PAIR + [429]
+    assert [answer.status_code for answer in answers] == [200] * guesses.PER_PAIR + [429]
 
 
 def test_nobody_registers_and_no_signed_token_lets_in(app: Flask, browser: Browser) -> None:
