@@ -30,6 +30,7 @@ import finance.pages
 import offices.belonging_cli
 import offices.cli
 import offices.console
+import offices.member_console
 import offices.pages
 import offices.posters_cli
 import offices.print_console
@@ -38,8 +39,11 @@ import ops.health
 import ops.metrics
 import payments.registry
 import staff.access
+import staff.audit_pages
 import staff.cli
+import staff.member_pages
 import staff.pages
+import staff.token_pages
 import stickers.counter.pages
 import stickers.pages
 import stickers.stock.pages
@@ -75,6 +79,8 @@ def create_app(settings: Mapping[str, Any] | None = None) -> Flask:
         logging.getLogger("huey").setLevel(logging.WARNING)
     for room in (core.db, core.i18n, core.http, core.pages, staff.pages, staff.cli, payments.registry):
         room.init_app(app)
+    for room in (staff.member_pages, staff.token_pages, staff.audit_pages):
+        room.init_app(app)
     Migrate(app, core.db.db, directory=str(Path(__file__).parent / "migrations"), render_as_batch=False)
     app.extensions["api"] = DescribedApi(app)
     staff.access.describe_bearer(app)
@@ -90,6 +96,7 @@ def create_app(settings: Mapping[str, Any] | None = None) -> Flask:
         offices.pages,
         offices.console,
         offices.print_console,
+        offices.member_console,
         offices.cli,
         offices.belonging_cli,
         offices.posters_cli,

@@ -62,6 +62,18 @@ def staff_of(office: Office) -> list[StaffMember]:
     return list(db.session.scalars(query.where(OfficeStaff.office_id == office.id).order_by(StaffMember.email)))
 
 
+def offices_of(member: StaffMember) -> list[Office]:
+    """Closed ones, too: whoever takes them away must see them."""
+    query = sa.select(Office).join(OfficeStaff, OfficeStaff.office_id == Office.id)
+    return list(db.session.scalars(query.where(OfficeStaff.member_id == member.id).order_by(Office.code)))
+
+
+def open_offices(limit: int = 300) -> list[tuple[str, str]]:
+    """(code, name) of those in use, to choose from."""
+    query = sa.select(Office.code, Office.name).where(Office.active).order_by(Office.code).limit(limit)
+    return [(code, str(name)) for code, name in db.session.execute(query)]
+
+
 def assign(office: Office, email: str, *, actor: str, address: str, now: datetime) -> bool:
     """Let a member work for the office; whether they did not before. Raises `NoSuchMember`."""
     member = require_member(email)

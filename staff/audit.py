@@ -7,7 +7,8 @@ as the last statement but one of the unit, so concurrent writers stand in line f
 
 import hashlib
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -22,6 +23,8 @@ from staff.models import AuditEntry, AuditHead
 
 GENESIS = "0" * 64
 COMMAND_LINE = "command line"
+LOG = AuditEntry.__table__.c
+PART = 2000
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,9 @@ class Head:
 
     number: int
     hash: str
+
+    def __str__(self) -> str:
+        return f"{self.number}:{self.hash}"
 
 
 @dataclass(frozen=True)
@@ -106,19 +112,62 @@ def head() -> Head:
     return Head(*found) if found else Head(0, GENESIS)
 
 
-def verify() -> tuple[int, list[Fault]]:
-    """How many entries there are, and where the chain is broken: edited, removed, added or reordered rows."""
+def verify(written_down: Head | None = None, *, end: Head | None = None) -> tuple[int, list[Fault]]:
+    """How many entries there are, and where the chain is broken: edited, removed, added or reordered rows.
+
+    `written_down` is a head noted elsewhere at some time: it shows an end that was cut off, and a chain made anew.
+    Entries after `end` (the present head by default) are left for the next time, so that others may go on writing.
+    Reads in parts: the log may have millions of rows.
+    """
+    end = end or head()
     faults: list[Fault] = []
     number, previous = 0, GENESIS
-    for entry in db.session.scalars(sa.select(AuditEntry).order_by(AuditEntry.number).execution_options(yield_per=500)):
-        if entry.number != number + 1:
-            faults.append(Fault(number + 1, f"missing up to {entry.number - 1}"))
-        if entry.previous_hash != previous:
-            faults.append(Fault(entry.number, "does not continue the entry before it"))
-        if entry.hash != _hash({column.key: getattr(entry, column.key) for column in AuditEntry.__table__.c}):
-            faults.append(Fault(entry.number, "was changed after it was written"))
-        number, previous = entry.number, entry.hash
-    end = head()
+    for row in _rows(end.number):
+        if row["number"] != number + 1:
+            faults.append(Fault(number + 1, f"missing up to {row['number'] - 1}"))
+        if row["previous_hash"] != previous:
+            faults.append(Fault(row["number"], "does not continue the entry before it"))
+        if row["hash"] != _hash(row):
+            faults.append(Fault(row["number"], "was changed after it was written"))
+        number, previous = row["number"], row["hash"]
     if (end.number, end.hash) != (number, previous):
         faults.append(Fault(end.number, f"the chain ends at {number}, its head says {end.number}"))
-    return number, faults
+    return number, faults + _beyond_head() + compare(written_down)
+
+
+def _rows(last: int) -> Iterator[Mapping[str, Any]]:
+    number = 0
+    while True:
+        query = sa.select(AuditEntry.__table__).where(LOG.number > number, LOG.number <= last)
+        part = db.session.execute(query.order_by(LOG.number).limit(PART)).mappings().all()
+        yield from part
+        if len(part) < PART:
+            return
+        number = part[-1]["number"]
+
+
+def _beyond_head() -> list[Fault]:
+    """The last entry is read before the head, so that one written in between is none too many."""
+    last = db.session.scalar(sa.select(sa.func.max(LOG.number))) or 0
+    end = head()
+    return [Fault(end.number, f"the head says {end.number}, yet there is an entry {last}")] if last > end.number else []
+
+
+def compare(written_down: Head | None) -> list[Fault]:
+    """Whether a head that was noted elsewhere still stands in the chain."""
+    if written_down is None or written_down == Head(0, GENESIS):
+        return []
+    found = db.session.scalar(sa.select(LOG.hash).where(LOG.number == written_down.number))
+    if found is None:
+        return [Fault(written_down.number, f"the end was cut off: there is no entry {written_down.number} any more")]
+    if found != written_down.hash:
+        return [Fault(written_down.number, "is another entry than the one whose hash was written down")]
+    return []
+
+
+def read_head(text: str) -> Head:
+    """`NUMBER:HASH`, as commands, pages and exports spell a head. Raises `ValueError`."""
+    number, _, digest = text.strip().partition(":")
+    if not (number.isascii() and number.isdigit() and len(number) < 19 and re.fullmatch("[0-9a-f]{64}", digest)):
+        raise ValueError("a head is written NUMBER:HASH")
+    return Head(int(number), digest)

@@ -37,10 +37,12 @@ def members_page(wanted: Mapping[str, str], number: int) -> Page[StaffMember]:
 
 
 def named(part: str) -> sa.ColumnElement[bool]:
-    """Whose address or name has this in it. SQLite knows capitals of Latin letters only, so names are tried both ways."""
-    spellings = {part, part.lower(), part.capitalize(), part.title()} if part.isprintable() else set()
+    """Whose address or name has this in it. SQLite knows capitals of Latin letters only: names are tried both ways."""
+    if not part.isprintable():
+        return sa.false()
+    spellings = {part, part.lower(), part.capitalize(), part.title()}
     names = [StaffMember.name.contains(spelling, autoescape=True) for spelling in spellings]
-    return sa.or_(sa.false(), *names, StaffMember.email.contains(part.lower(), autoescape=True) if names else sa.false())
+    return sa.or_(StaffMember.email.contains(part.lower(), autoescape=True), *names)
 
 
 def _of_office(code: str) -> sa.Select[int]:
@@ -87,7 +89,9 @@ def waiting_members() -> tuple[int, int]:
     """(invited and not yet here, active administrators and finance people without a second factor)"""
     invited = sa.select(sa.func.count()).select_from(StaffMember).where(StaffMember.invited)
     strong = sa.exists().where(MemberRole.member_id == StaffMember.id, MemberRole.name.in_(("admin", "finance")))
-    bare = sa.select(sa.func.count()).select_from(StaffMember).where(
-        StaffMember.active, strong, StaffMember.totp_secret.is_(None), ~StaffMember.passkeys.any()
+    bare = (
+        sa.select(sa.func.count())
+        .select_from(StaffMember)
+        .where(StaffMember.active, strong, StaffMember.totp_secret.is_(None), ~StaffMember.passkeys.any())
     )
     return db.session.scalar(invited) or 0, db.session.scalar(bare) or 0

@@ -223,7 +223,7 @@ def normal_email(email: str) -> str:
         checked = validate_email(email.strip().lower(), check_deliverability=False)
     except EmailNotValidError:
         raise errors.EmailInvalid(field="email") from None
-    if len(checked.normalized) > 254:  # noqa: PLR2004 - what an address may be, and the column
+    if len(checked.normalized) > 254:
         raise errors.EmailInvalid(field="email")
     return checked.normalized.lower()
 
@@ -246,7 +246,7 @@ def _described(member: StaffMember) -> dict[str, object]:
 
 
 def _keep_an_admin(member: StaffMember) -> None:
-    """Raises `LastAdmin` when nobody could administer any more. Locks the others, so that two do not leave at once."""
+    """Raises `LastAdmin` when nobody could administer any more. Locks them all, so that two do not leave at once."""
     if not member.active or "admin" not in member.role_names():
         return
     admins = (
@@ -254,7 +254,8 @@ def _keep_an_admin(member: StaffMember) -> None:
         .join(MemberRole, MemberRole.member_id == StaffMember.id)
         .where(MemberRole.name == "admin", StaffMember.active)
         .order_by(StaffMember.id)
-        .with_for_update(of=StaffMember)
     )
-    if set(db.session.scalars(admins)) == {member.id}:
+    db.session.execute(admins.with_for_update(of=StaffMember)).all()
+    # Read anew: who waited for the lock was answered with roles as they were before.
+    if set(db.session.scalars(admins)) <= {member.id}:
         raise errors.LastAdmin

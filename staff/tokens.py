@@ -17,7 +17,7 @@ from sqlalchemy.orm import joinedload
 from core import throttle
 from core.db import db, insert_if_absent, rows_changed, unit_of_work
 from core.errors import TooMany
-from staff import audit, errors
+from staff import audit, errors, second_factors
 from staff.models import ApiToken, StaffMember
 
 PREFIX = "bfi_"
@@ -55,8 +55,10 @@ def make_token(
 ) -> tuple[ApiToken, str]:
     """The token and its secret, which is shown this once.
 
-    Raises `LabelNeeded`, `LabelTaken`, `ScopeUnknown`, `ScopeNotYours`, `ExpiryPast`.
+    Raises `LabelNeeded`, `LabelTaken`, `ScopeUnknown`, `ScopeNotYours`, `ExpiryPast`, `SecondFactorNeeded`.
     """
+    if second_factors.is_required_of(member) and not member.has_second_factor:
+        raise errors.SecondFactorNeeded
     label = " ".join(label.split())
     if not 0 < len(label) <= LABEL_LENGTH or not label.isprintable():
         raise errors.LabelNeeded(field="label", length=LABEL_LENGTH)

@@ -106,6 +106,74 @@ def test_reordered_rows_are_found(app: Flask) -> None:
     assert {2, 3} <= faults()
 
 
+@pytest.fixture
+def noted(app: Flask) -> audit.Head:
+    """The head after five acts, written down elsewhere."""
+    for number in range(1, 6):
+        act(number)
+    return audit.head()
+
+
+def cut_off(after: int) -> None:
+    """What an attacker who knows the scheme leaves: a shorter chain that is whole in itself."""
+    kept = db.session.scalars(sa.select(AuditEntry.hash).where(AuditEntry.number == after)).one()
+    tamper(
+        f"DELETE FROM audit_log WHERE number > {after}",
+        f"UPDATE audit_head SET number = {after}, hash = '{kept}'",
+    )
+
+
+def test_an_end_that_was_cut_off_shows_against_a_head_that_was_written_down(app: Flask, noted: audit.Head) -> None:
+    cut_off(3)
+    assert audit.verify() == (3, [])
+    assert [fault.number for fault in audit.verify(noted)[1]] == [5]
+
+
+def test_an_end_that_was_replaced_shows_as_well(app: Flask, noted: audit.Head) -> None:
+    cut_off(3)
+    for number in range(2):
+        act(100 + number)
+    assert audit.verify() == (5, [])
+    assert [fault.number for fault in audit.verify(noted)[1]] == [5]
+
+
+def test_a_head_that_was_written_down_earlier_still_stands(app: Flask, noted: audit.Head) -> None:
+    act(6)
+    assert audit.verify(noted) == (6, [])
+    assert audit.read_head(f" {noted} ") == noted
+
+
+@pytest.mark.parametrize(
+    "text", ["", "5", "5:", ":" + "a" * 64, "x:" + "a" * 64, "5:" + "g" * 64, "9" * 30 + ":" + "a" * 64]
+)
+def test_what_is_no_head_is_told(text: str) -> None:
+    with pytest.raises(ValueError, match="NUMBER:HASH"):
+        audit.read_head(text)
+
+
+def test_the_log_is_read_in_parts(app: Flask, noted: audit.Head, monkeypatch: pytest.MonkeyPatch) -> None:
+    for size in (1, 2, 5, 6):
+        monkeypatch.setattr(audit, "PART", size)
+        assert audit.verify(noted) == (5, [])
+    tamper("UPDATE audit_log SET actor = 'x' WHERE number = 4")
+    monkeypatch.setattr(audit, "PART", 2)
+    assert faults() == {4}
+
+
+def test_an_entry_written_while_the_chain_is_read_is_no_fault(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    act(1)
+    real = audit._beyond_head
+
+    def late() -> list[audit.Fault]:
+        with app.app_context():
+            act(2)
+        db.session.rollback()
+        return real()
+
+    monkeypatch.setattr(audit, "_beyond_head", late)
+    assert audit.verify() == (1, [])
+
+
 def test_a_row_slipped_in_is_found(app: Flask) -> None:
     for number in range(1, 4):
         act(number)
@@ -125,7 +193,7 @@ def test_a_row_slipped_in_is_found(app: Flask) -> None:
         "DELETE FROM audit_head",
         "UPDATE audit_head SET number = 0",
         "UPDATE audit_head SET number = 7",
-        "INSERT INTO audit_log SELECT 9, at, actor, address, action, subject, NULL, NULL, hash, hash, via FROM audit_log",
+        "INSERT INTO audit_log SELECT 9,at,actor,address, action, subject, NULL, NULL, hash, hash, via FROM audit_log",
     ],
 )
 def test_the_database_refuses_to_change_the_log(app: Flask, statement: str) -> None:
@@ -173,6 +241,14 @@ def test_the_command_tells_whether_the_chain_is_whole(app: Flask) -> None:
     good = runner.invoke(args=["audit", "verify"])
     assert good.exit_code == 0
     assert good.output.startswith("2 entries, the chain is whole; head ")
+    head = str(audit.head())
+    assert good.output.strip().endswith(head)
+    assert runner.invoke(args=["audit", "verify", "--head", head]).exit_code == 0
+    assert runner.invoke(args=["audit", "verify", "--head", "2"]).exit_code == 2
+    cut_off(1)
+    short = runner.invoke(args=["audit", "verify", "--head", head])
+    assert short.exit_code == 1
+    assert "entry 2: the end was cut off" in short.output
     tamper("UPDATE audit_log SET action = 'nothing' WHERE number = 1")
     bad = runner.invoke(args=["audit", "verify"])
     assert bad.exit_code == 1
