@@ -35,6 +35,11 @@ def names() -> dict[str, object]:
     }
 
 
+def wanted() -> dict[str, str]:
+    """The filters of a list, without what PostgreSQL cannot even look for."""
+    return {name: value.replace("\0", "") for name, value in request.args.items()}
+
+
 def submit(act: Callable[[Actor, datetime], object], said: str) -> None:
     """Do what a form asks for, in one unit of work, and say so; told quietly when it was done before."""
     actor, now = acting(), utcnow()

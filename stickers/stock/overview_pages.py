@@ -2,7 +2,7 @@
 
 from typing import TextIO
 
-from flask import render_template, request
+from flask import render_template
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
@@ -11,7 +11,7 @@ from offices.console import csv_answer, page_number
 from offices.queries import regions
 from staff.access import allowed
 from stickers.stock import queries
-from stickers.stock.console import blueprint
+from stickers.stock.console import blueprint, wanted
 from stickers.stock.labels import KIND_NAMES
 
 COLUMNS = ("office", "name", "region", "pack", "pack_name", "quantity", "low_mark", "standing", "coming", "moved_at")
@@ -21,7 +21,7 @@ def overview() -> str:
     """Every office with every pack; `stock.front` shows it to whoever works for all."""
     return render_template(
         "stickers/stock/overview.html",
-        page=queries.places_page(request.args, page_number()),
+        page=queries.places_page(wanted(), page_number()),
         totals=queries.totals(),
         **_choices(),
     )
@@ -49,7 +49,7 @@ def export() -> ResponseReturnValue:
     """The list as it is filtered and sorted, all pages of it."""
 
     def write(file: TextIO) -> int:
-        return write_table(file, COLUMNS, (_row(place) for place in queries.places(request.args)))
+        return write_table(file, COLUMNS, (_row(place) for place in queries.places(wanted())))
 
     return csv_answer(write, "stock.csv")
 
@@ -72,7 +72,7 @@ def _row(place: queries.Place) -> list[object]:
 @blueprint.get("/differences")
 @allowed("campaign", "admin")
 def difference_list() -> str:
-    page = queries.differences(request.args, page_number())
+    page = queries.differences(wanted(), page_number())
     return render_template("stickers/stock/differences.html", page=page, **_choices())
 
 

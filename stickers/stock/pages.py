@@ -25,7 +25,7 @@ from stickers.stock import (  # noqa: F401 - sheet_pages, transfer_pages: for th
     transfer_pages,
     transfers,
 )
-from stickers.stock.console import blueprint, record, submit, typed_number
+from stickers.stock.console import blueprint, record, submit, typed_number, wanted
 from stickers.stock.labels import KIND_NAMES
 
 SAID = {
@@ -71,7 +71,7 @@ def history(code: str) -> str:
     return render_template(
         "stickers/stock/history.html",
         office=office,
-        page=queries.history(office.id, request.args, page_number()),
+        page=queries.history(office.id, wanted(), page_number()),
         pack_choices=[("", _("All")), *((pack.code, pack.name) for pack in queries.physical_packs())],
         kind_choices=[("", _("All")), *KIND_NAMES.items()],
     )
@@ -132,7 +132,7 @@ def _receive(office: Office, pack: StickerPack, actor: Actor, now: datetime) -> 
 
 def _send(office: Office, pack: StickerPack, actor: Actor, now: datetime) -> None:
     quantity, note = typed_number("quantity"), request.form.get("note", "")
-    other = office_by_code(request.form.get("office", ""))
+    other = office_by_code(request.form.get("office", "").replace("\0", ""))
     sent = transfers.send(office.id, pack.id, quantity, to_office=other, note=note, actor=actor.email, now=now)
     record(actor, "stock.sent", office, pack, now, quantity=quantity, to=other.code, transfer=sent.public_id)
 

@@ -88,6 +88,13 @@ def level_of(office_id: int, pack: StickerPack) -> PackLevel:
     return next(level for level in levels_of(office_id) if level.pack.id == pack.id)
 
 
+def coming_to(office_id: int) -> dict[int, int]:
+    """How many packs are on the way to an office, by pack."""
+    query = sa.select(StockTransfer.pack_id, sa.func.sum(StockTransfer.quantity).label("quantity"))
+    query = query.where(StockTransfer.to_office_id == office_id, StockTransfer.state == "on_the_way")
+    return {row.pack_id: int(row.quantity) for row in db.session.execute(query.group_by(StockTransfer.pack_id))}
+
+
 def transfers(*, to: Collection[int] = (), sent_from: Collection[int] = ()) -> list[StockTransfer]:
     """On the way to, or from, one of these offices; the oldest first."""
     ends = sa.or_(StockTransfer.to_office_id.in_(to), StockTransfer.from_office_id.in_(sent_from))
