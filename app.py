@@ -46,7 +46,11 @@ import staff.pages
 import staff.token_pages
 import stickers.counter.pages
 import stickers.pages
+import stickers.stock.api
+import stickers.stock.cli
+import stickers.stock.letters
 import stickers.stock.pages
+import stickers.stock.public
 import webhooks.api
 import webhooks.cli
 import webhooks.jobs
@@ -93,6 +97,9 @@ def create_app(settings: Mapping[str, Any] | None = None) -> Flask:
         stickers.pages,
         stickers.counter.pages,
         stickers.stock.pages,
+        stickers.stock.public,
+        stickers.stock.api,
+        stickers.stock.cli,
         offices.pages,
         offices.console,
         offices.print_console,
