@@ -27,16 +27,15 @@ class AlreadyHandedOver(Conflict):
 
     def __init__(self, redemption: Redemption, now: datetime) -> None:
         super().__init__()
-        self.redemption = redemption
-        self.now = now
+        self.office, self.at, self.now = redemption.office.name, redemption.redeemed_at, now
 
     @property
     def message(self) -> str:
-        at = self.redemption.redeemed_at
-        values = {"office": str(self.redemption.office.name), "time": format_clock(at, ZONE)}
-        if local_day(at, ZONE) == local_day(self.now, ZONE):
+        values = {"office": str(self.office), "time": format_clock(self.at, ZONE)}
+        if local_day(self.at, ZONE) == local_day(self.now, ZONE):
             return str(_("Already handed over at %(office)s at %(time)s.", **values))
-        return str(_("Already handed over at %(office)s on %(day)s at %(time)s.", day=format_day(at, ZONE), **values))
+        day = format_day(self.at, ZONE)
+        return str(_("Already handed over at %(office)s on %(day)s at %(time)s.", day=day, **values))
 
 
 class CodeVoided(Conflict):
@@ -119,7 +118,7 @@ class UndoReasonMissing(Invalid):
 
 
 class TooManyGuesses(TooMany):
-    """The same for a code that is valid as for one that is not. `seconds` until the next try."""
+    """The same for a code that is valid as for one that is not."""
 
     code = "too_many_guesses"
 
@@ -131,7 +130,11 @@ class TooManyGuesses(TooMany):
     @property
     def message(self) -> str:
         time = format_clock(self.until, ZONE)
-        return str(_("Too many codes that do not exist were tried. Please go on at %(time)s.", time=time))
+        return str(_("Too many codes that do not exist were tried here. Please go on at %(time)s.", time=time))
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Retry-After": str(self.seconds)}
 
 
 class NotACode(Invalid):
@@ -146,10 +149,10 @@ class PosterScanned(NotACode):
 
 
 class UnknownPage(NotFound):
-    """The address of a donation's page that is none."""
+    """The address of a page that is none, or that shows nothing to hand over."""
 
-    code = "donation_page_unknown"
-    text = _l("There is no such donation page.")
+    code = "no_codes_on_page"
+    text = _l("At this address there is no pack to hand over. Please scan the code itself.")
 
 
 class NoFile(Invalid):
@@ -170,3 +173,8 @@ class PictureTooLarge(Invalid):
 class NoCodeInPicture(Invalid):
     code = "photo_without_code"
     text = _l("We found no QR code in this photo. Please come closer, avoid glare, or type the code.")
+
+
+class UnknownAlert(NotFound):
+    code = "alert_not_found"
+    text = _l("There is no such alert.")

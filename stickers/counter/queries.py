@@ -1,15 +1,19 @@
 """Reads of the counter. Nothing of the donor is among them."""
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, time
+from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from sqlalchemy.orm import joinedload
 
+from core.clock import local_day
 from core.db import UtcDateTime, db
 from core.i18n import Localized, LocalizedText
 from offices.queries import campaign_id
-from stickers.models import Redemption, RedemptionCode, StickerPack
+from stickers.models import PassedOn, Redemption, RedemptionCode, StickerPack
 from stickers.stock.models import StockLevel
 
 # Gifts and campaigns are a room above this one: here only what tells where a code comes from.
@@ -44,12 +48,15 @@ def find_code(code: str) -> Found | None:
 
 
 def codes_behind(token: str) -> list[str]:
-    """The codes of packs to hand over that the donation page of this address shows; none if there is no such page."""
+    """The codes of packs to hand over on the page of this address, a donation's or a friend's; none without a page."""
+    of_donation = sa.select(donations.c.id).where(donations.c.token == token)
+    of_friend = sa.select(PassedOn.code_id).where(PassedOn.token == token)
+    theirs = sa.and_(RedemptionCode.donation_id.in_(of_donation), RedemptionCode.id.not_in(sa.select(PassedOn.code_id)))
     query = (
         sa.select(RedemptionCode.code)
-        .join(donations, donations.c.id == RedemptionCode.donation_id)
         .join(StickerPack, StickerPack.id == RedemptionCode.pack_id)
-        .where(donations.c.token == token, StickerPack.kind == "physical")
+        .where(sa.or_(theirs, RedemptionCode.id.in_(of_friend)), StickerPack.kind == "physical")
+        .where(RedemptionCode.status != "replaced")
         .order_by(RedemptionCode.ordinal)
     )
     return list(db.session.scalars(query))
@@ -81,3 +88,13 @@ def handed_over_by(member_id: int, office_id: int, since: datetime) -> list[Rede
         Redemption.member_id == member_id, Redemption.office_id == office_id, Redemption.redeemed_at >= since
     )
     return list(db.session.scalars(query.order_by(Redemption.redeemed_at.desc(), Redemption.id.desc())))
+
+
+def start_of_day(now: datetime, zone: str) -> datetime:
+    return datetime.combine(local_day(now, zone), time.min, ZoneInfo(zone))
+
+
+def sums_by_pack(history: Iterable[Redemption]) -> list[tuple[StickerPack, int]]:
+    """How many packs of each design stay handed over."""
+    sums = Counter(each.code.pack for each in history if each.undone_at is None)
+    return sorted(sums.items(), key=lambda pair: pair[0].code)

@@ -1,5 +1,6 @@
 """A counter: an office with packs on its shelf, a clerk, and visitors with codes."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from flask import Flask
+from werkzeug.test import TestResponse
 
 from core.clock import utcnow
 from core.db import db, unit_of_work
@@ -21,7 +23,7 @@ from stickers.models import Redemption, RedemptionCode, StickerPack
 from stickers.stock.models import StockLevel
 from stickers.stock.services import receive
 from tests.house import House
-from tests.staff.console import make_member
+from tests.staff.console import Browser, make_member
 
 OWN, OTHER = "MINSK-01", "BREST-01"
 PACK = "kind-words"
@@ -143,3 +145,32 @@ def counter(house: House, own: Office, new_clerk: NewClerk) -> Counter:
 @pytest.fixture
 def now() -> datetime:
     return utcnow()
+
+
+@pytest.fixture
+def till(app: Flask, counter: Counter) -> Browser:
+    """The clerk of the counter, signed in, in English, with the counter's page open."""
+    browser = Browser(app)
+    browser.get("/staff/login?lang=en")
+    assert browser.sign_in(counter.actor.email).status_code == 302
+    browser.get("/staff/counter")
+    return browser
+
+
+def verdict_of(page: TestResponse) -> str:
+    """The kind of the verdict that a page shows."""
+    found = re.search(r'data-verdict="(\w+)"', page.text)
+    assert found, page.text
+    return found[1]
+
+
+def fields_of(page: TestResponse, action: str) -> dict[str, str]:
+    """The hidden fields of the form that goes to an address ending so."""
+    form = re.search(rf'<form[^>]*action="[^"]*{action}".*?</form>', page.text, re.DOTALL)
+    assert form, page.text
+    pairs = re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', form[0])
+    return {name: value for name, value in pairs if name != "csrf_token"}
+
+
+def check(browser: Browser, code: str, office: str = OWN) -> TestResponse:
+    return browser.post("/staff/counter/code", {"office": office, "code": code})
