@@ -44,6 +44,7 @@ import staff.cli
 import staff.member_pages
 import staff.pages
 import staff.token_pages
+import stickers.counter.api
 import stickers.counter.pages
 import stickers.pages
 import stickers.stock.api
@@ -96,6 +97,7 @@ def create_app(settings: Mapping[str, Any] | None = None) -> Flask:
         donations.posters,
         stickers.pages,
         stickers.counter.pages,
+        stickers.counter.api,
         stickers.stock.pages,
         stickers.stock.public,
         stickers.stock.api,
