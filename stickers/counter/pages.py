@@ -97,7 +97,9 @@ def photo() -> ResponseReturnValue:
     try:
         if file is None or not file.filename:
             raise errors.NoFile(field="photo")
-        return _answer(office, decoding.texts_in(file.stream))
+        with file.stream:
+            texts = decoding.texts_in(file.stream)
+        return _answer(office, texts)
     except DomainError as refusal:
         return _entry(office, refusal), refusal.status
 

@@ -1,0 +1,239 @@
+"""Guessing codes is throttled, and no answer tells a guesser what another would not."""
+
+import re
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+
+from core.clock import utcnow
+from core.db import db
+from core.mail import Mail
+from core.models import OutboxMessage, ThrottleCounter
+from core.throttle import window_end
+from offices.models import Office
+from stickers import codes
+from stickers.counter import errors, guessing
+from stickers.counter.guessing import ALERT_PER_CLERK, OVERALL, PER_CLERK, PER_OFFICE, WINDOW
+from stickers.counter.letters import alert_letter
+from stickers.counter.models import CodeTry, CounterAlert, CounterLetter
+from stickers.models import Redemption
+from tests.console.conftest import acts
+from tests.counter.conftest import OWN, Counter, NewClerk, check, verdict_of
+from tests.staff.console import Browser, make_member
+
+
+@pytest.fixture(autouse=True)
+def one_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A whole day is one window: no quarter of an hour ends during a test."""
+    monkeypatch.setattr(guessing, "WINDOW", timedelta(days=1))
+
+
+def guess(counter: Counter, code: str = "", **instead: object) -> str:
+    """What is answered to a guess, in one word."""
+    values = {"office": counter.office, "actor": counter.actor, "now": utcnow(), **instead}
+    try:
+        guessing.look_up(code or codes.draw(), **values)  # type: ignore[arg-type]
+    except (errors.UnknownCode, errors.TooManyGuesses) as refusal:
+        return refusal.code
+    return "known"
+
+
+def hits() -> dict[str, int]:
+    db.session.rollback()
+    rows = db.session.execute(sa.select(ThrottleCounter.scope, ThrottleCounter.hits))
+    return {scope: hits for scope, hits in rows if scope.startswith("code-")}
+
+
+def set_hits(scope: str, number: int) -> None:
+    with db.engine.begin() as connection:
+        connection.execute(sa.update(ThrottleCounter).where(ThrottleCounter.scope == scope).values(hits=number))
+
+
+def test_a_clerk_who_guesses_is_stopped_and_then_every_code_gets_the_same_answer(counter: Counter) -> None:
+    good = counter.new_code()
+    answers = [guess(counter) for _ in range(PER_CLERK + 1)]
+    assert answers == ["sticker_code_unknown"] * PER_CLERK + ["too_many_guesses"]
+    assert guess(counter, good) == "too_many_guesses"
+
+
+def test_honest_work_is_never_counted(counter: Counter) -> None:
+    good = counter.new_code()
+    assert {guess(counter, good) for _ in range(PER_CLERK + 5)} == {"known"}
+    assert set(hits().values()) == {0}
+
+
+@pytest.mark.parametrize(("scope", "limit"), [("code-office", PER_OFFICE), ("code-overall", OVERALL)])
+def test_many_clerks_together_are_stopped(counter: Counter, scope: str, limit: int, new_clerk: NewClerk) -> None:
+    colleague = new_clerk(counter.office)
+    guess(counter)
+    set_hits(scope, limit - 1)
+    assert guess(counter) == "sticker_code_unknown"
+    assert guess(counter, actor=colleague) == "too_many_guesses"
+    assert guess(counter, counter.new_code(), actor=colleague) == "too_many_guesses"
+
+
+def test_another_office_goes_on_while_one_is_stopped(counter: Counter, other: Office, new_clerk: NewClerk) -> None:
+    colleague = new_clerk(other)
+    guess(counter)
+    set_hits("code-office", PER_OFFICE)
+    assert guess(counter) == "too_many_guesses"
+    assert guess(counter, office=other, actor=colleague) == "sticker_code_unknown"
+
+
+def test_in_the_next_window_work_goes_on(counter: Counter, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guessing, "WINDOW", WINDOW)
+    now = utcnow()
+    for _ in range(PER_CLERK + 1):
+        guess(counter, now=now)
+    assert guess(counter, now=now) == "too_many_guesses"
+    assert guess(counter, counter.new_code(), now=window_end(WINDOW, now)) == "known"
+
+
+def test_guesses_at_the_same_moment_are_counted_to_the_last_one(app: Flask, counter: Counter) -> None:
+    good = counter.new_code()
+
+    def one(_number: int) -> str:
+        with app.app_context():
+            try:
+                return guess(counter)
+            finally:
+                db.session.remove()
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(one, range(PER_CLERK + 20)))
+    assert answers.count("sticker_code_unknown") == PER_CLERK
+    assert answers.count("too_many_guesses") == 20
+    assert guess(counter, good) == "too_many_guesses"
+
+
+def without_tokens(text: str) -> str:
+    return re.sub(r'value="[^"]*"', 'value=""', text)
+
+
+def test_at_the_till_a_stopped_clerk_sees_the_same_page_for_every_code(till: Browser, counter: Counter) -> None:
+    good, bad = counter.new_code(), codes.draw()
+    for _ in range(PER_CLERK):
+        assert verdict_of(check(till, codes.draw())) == "unknown"
+    answers = [check(till, code) for code in (good, bad)]
+    assert {answer.status_code for answer in answers} == {429}
+    assert len({without_tokens(answer.text) for answer in answers}) == 1
+    assert "Please go on at" in answers[0].text
+    assert int(answers[0].headers["Retry-After"]) > 0
+    form = {"office": OWN, "nonce": "1"}
+    pressed = [till.post("/staff/counter/hand-over", {**form, "code": code}) for code in (good, bad)]
+    assert {answer.status_code for answer in pressed} == {429}
+    assert counter.status(good) == "issued"
+
+
+def test_unknown_codes_all_get_the_same_page(till: Browser, counter: Counter) -> None:
+    pages = []
+    for _ in range(2):
+        code = codes.draw()
+        pages.append(without_tokens(check(till, code).text).replace(codes.show(code), "code"))
+    assert pages[0] == pages[1]
+
+
+# --- alerts
+
+
+def alerts() -> list[tuple[str, str]]:
+    db.session.rollback()
+    found = db.session.scalars(sa.select(CounterAlert).order_by(CounterAlert.id))
+    return [(alert.kind, alert.office.code) for alert in found]
+
+
+def test_many_unknown_codes_at_one_till_are_told_once(counter: Counter) -> None:
+    for _ in range(ALERT_PER_CLERK - 1):
+        guess(counter)
+    assert alerts() == []
+    for _ in range(5):
+        guess(counter)
+    assert alerts() == [("many_unknown", counter.office.code)]
+    assert [each[1] for each in acts()].count("counter.alert_raised") == 1
+
+
+def test_one_code_in_two_offices_is_told_once(counter: Counter, other: Office, new_clerk: NewClerk) -> None:
+    colleague, code = new_clerk(other), counter.new_code()
+    counter.fill(1, office=other)
+    for _ in range(2):
+        guess(counter, code)
+    assert alerts() == []
+    for _ in range(2):
+        guess(counter, code, office=other, actor=colleague)
+    guess(counter, code)
+    assert alerts() == [("two_offices", other.code)]
+    assert counter.house.count(CodeTry) == 2
+
+
+def test_who_is_sent_on_from_an_empty_shelf_is_no_alert(counter: Counter, other: Office, new_clerk: NewClerk) -> None:
+    colleague, code = new_clerk(other), counter.new_code()
+    guess(counter, code, office=other, actor=colleague)
+    guess(counter, code)
+    assert alerts() == []
+
+
+def test_a_code_shown_again_elsewhere_after_it_was_redeemed_is_told(
+    counter: Counter, other: Office, new_clerk: NewClerk
+) -> None:
+    colleague, code = new_clerk(other), counter.new_code()
+    guessing.redeem(code, office=counter.office, actor=counter.actor, nonce="1", now=utcnow())
+    guess(counter, code, office=other, actor=colleague)
+    assert alerts() == [("two_offices", other.code)]
+
+
+def raise_one(counter: Counter) -> None:
+    for _ in range(ALERT_PER_CLERK):
+        guess(counter)
+
+
+def letters() -> list[Mail | None]:
+    db.session.rollback()
+    return [alert_letter(each) for each in db.session.scalars(sa.select(CounterLetter.id)).all()]
+
+
+def test_the_campaign_team_and_the_administrator_get_an_e_mail(app: Flask, counter: Counter) -> None:
+    make_member("campaign@example.org", "campaign")
+    make_member("admin@example.org", "admin")
+    make_member("finance@example.org", "finance")
+    raise_one(counter)
+    assert counter.house.count(OutboxMessage, OutboxMessage.template == "counter_alert") == 2
+    written = [letter for letter in letters() if letter]
+    assert {letter.to for letter in written} == {"campaign@example.org", "admin@example.org"}
+    assert "/staff/counter/alerts" in written[0].text
+    assert counter.office.name["ru"] in written[0].text
+
+
+def test_on_the_front_page_and_a_page_of_their_own_until_somebody_looks(app: Flask, counter: Counter) -> None:
+    boss = Browser(app)
+    boss.get("/staff/login?lang=en")
+    boss.sign_in(make_member("campaign@example.org", "campaign"))
+    assert "Alerts of the counters" not in boss.get("/staff").text
+    raise_one(counter)
+    assert "Alerts of the counters" in boss.get("/staff").text
+    page = boss.get("/staff/counter/alerts").text
+    assert (page.count('data-alert="many_unknown"'), counter.actor.email in page) == (1, True)
+    [public_id] = db.session.scalars(sa.select(CounterAlert.public_id))
+    for _ in range(2):
+        assert boss.post(f"/staff/counter/alerts/{public_id}/seen").status_code == 303
+    assert "Alerts of the counters" not in boss.get("/staff").text
+    assert "campaign@example.org" in boss.get("/staff/counter/alerts").text
+    assert [each for each in acts() if each[1] == "counter.alert_seen"] == [
+        ("campaign@example.org", "counter.alert_seen", f"alert:{public_id}")
+    ]
+    assert letters() == [None], "what was looked into is mailed no more"
+
+
+def test_an_alert_that_is_none_is_not_found(app: Flask, counter: Counter) -> None:
+    boss = Browser(app)
+    boss.sign_in(make_member("admin@example.org", "admin"))
+    boss.get("/staff/counter/alerts")
+    assert boss.post("/staff/counter/alerts/none/seen").status_code == 404
+
+
+def test_a_clerk_does_not_see_alerts(till: Browser, counter: Counter) -> None:
+    raise_one(counter)
+    assert till.get("/staff/counter/alerts").status_code == 403
+    assert counter.house.count(Redemption) == 0
