@@ -3,7 +3,7 @@
 from flask import Blueprint, Flask, render_template
 from flask_babel import lazy_gettext as _l
 
-from staff import access, account, factor_pages, frame, joining, passkeys, second_step, signin
+from staff import access, account, factor_pages, frame, joining, labels, passkeys, second_step, signin
 from staff.access import acting, allowed
 from staff.models import ROLES
 
@@ -12,14 +12,6 @@ blueprint = Blueprint(
 )
 for _pages in (second_step, joining, account, factor_pages):
     _pages.add_pages(blueprint)
-
-ROLE_NAMES = {
-    "office": _l("Office"),
-    "finance": _l("Finance"),
-    "campaign": _l("Campaign"),
-    "admin": _l("Administration"),
-}
-
 
 @blueprint.get("/staff", strict_slashes=False)
 @allowed(*ROLES)
@@ -33,6 +25,6 @@ def init_app(app: Flask) -> None:
     access.init_app(app)
     signin.init_app(app)
     frame.init_app(app)
-    app.jinja_env.globals["staff_role_names"] = ROLE_NAMES
+    app.jinja_env.globals["staff_role_names"] = labels.ROLE_NAMES
     app.jinja_env.globals["passkey_origin"] = passkeys.origin
     frame.add_entry(app, "staff.front", _l("Start"), icon="home", order=0)
