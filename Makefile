@@ -30,7 +30,7 @@ bench: $(VENV)/dev $(VENV)/catalogues  ## Measure what is promised: short links,
 	$(BIN)/python -m benchmarks.redirect
 	$(BIN)/python -m benchmarks.posters
 
-drill: $(VENV)/dev $(VENV)/catalogues  ## Kill web and worker at random while thousands of events come in; both databases.
+drill: $(VENV)/dev $(VENV)/catalogues  ## Kill processes at random, press one button fifty times at once, guess codes; both databases.
 	$(BIN)/python -m pytest -m drill tests/drills
 
 format: $(VENV)/dev  ## Bring the code into its style.

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -18,7 +18,7 @@ from ops.demo_offices import seed_offices
 from staff.access import Actor
 from staff.models import StaffMember
 from stickers import codes
-from stickers.counter import services
+from stickers.counter import guessing, services
 from stickers.models import Redemption, RedemptionCode, StickerPack
 from stickers.stock.models import StockLevel
 from stickers.stock.services import receive
@@ -53,13 +53,13 @@ class Counter:
 
     def many_codes(self, number: int) -> list[str]:
         """More codes of one donation, made at once: for tests that need a heap of them."""
-        first = self.code(self.new_code())
+        first, start = self.code(self.new_code()), 1000 + self.house.count(RedemptionCode)
         drawn = [codes.draw() for _ in range(number)]
         with unit_of_work() as session:
             session.add_all(
                 RedemptionCode(
                     donation_id=first.donation_id,
-                    ordinal=1000 + ordinal,
+                    ordinal=start + ordinal,
                     pack_id=first.pack_id,
                     code=each,
                     issued_at=first.issued_at,
@@ -121,6 +121,12 @@ def new_clerk(app: Flask) -> NewClerk:
         return actor
 
     return make
+
+
+@pytest.fixture(autouse=True)
+def one_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A whole day is one window of counting: no quarter of an hour ends in the middle of a test."""
+    monkeypatch.setattr(guessing, "WINDOW", timedelta(days=1))
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import re
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -23,12 +22,6 @@ from stickers.models import Redemption
 from tests.console.conftest import acts
 from tests.counter.conftest import OWN, Counter, NewClerk, check, verdict_of
 from tests.staff.console import Browser, make_member
-
-
-@pytest.fixture(autouse=True)
-def one_window(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A whole day is one window: no quarter of an hour ends during a test."""
-    monkeypatch.setattr(guessing, "WINDOW", timedelta(days=1))
 
 
 def guess(counter: Counter, code: str = "", **instead: object) -> str:
