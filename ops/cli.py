@@ -9,6 +9,7 @@ from core.clock import utcnow
 from core.jobs import prepare_queue, run_worker
 from ops.demo import seed_demo
 from ops.demo_staff import NotInDevelopment, seed_staff
+from ops.demo_stock import seed_stock
 
 demo = AppGroup("demo", help="Demonstration data.")
 
@@ -28,6 +29,12 @@ def seed_members() -> None:
         raise click.ClickException("everybody knows their password: only with APP_ENV=development") from None
 
 
+@demo.command("stock")
+def seed_shelves() -> None:
+    """Put packs on the shelves of the demonstration's offices if there is no stock yet."""
+    click.echo("put packs on the shelves" if seed_stock(utcnow()) else "nothing was made: there is stock, or no office")
+
+
 @click.command("worker")
 @click.option("--threads", type=click.IntRange(1, 64), help="Jobs run at once; WORKER_THREADS by default.")
 def worker(threads: int | None) -> None:
@@ -39,13 +46,14 @@ def worker(threads: int | None) -> None:
 @click.command("setup")
 def setup() -> None:
     """Bring the database to the present schema; outside production also make the demonstration campaign, and in
-    development offices and members of staff."""
+    development offices, members of staff and stock."""
     upgrade()
     prepare_queue(current_app._get_current_object())  # type: ignore[attr-defined]
     if current_app.config["APP_ENV"] != "production":
         seed_demo(utcnow())
     if current_app.config["APP_ENV"] == "development":
         seed_staff(utcnow())
+        seed_stock(utcnow())
 
 
 def init_app(app: Flask) -> None:
