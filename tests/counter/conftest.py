@@ -51,20 +51,16 @@ class Counter:
         states = self.house.state(donation)["sticker_codes"]
         return codes.read(next(each["code"] for each in states if each["pack"] == pack))
 
-    def many_codes(self, number: int) -> list[str]:
-        """More codes of one donation, made at once: for tests that need a heap of them."""
-        first, start = self.code(self.new_code()), 1000 + self.house.count(RedemptionCode)
-        drawn = [codes.draw() for _ in range(number)]
+    def many_codes(self, number: int, pack: str = PACK) -> list[str]:
+        """Codes of one donation that nobody has paid: for tests that need a heap of them."""
+        donation = self.house.row(self.house.give(1000))
+        packs, drawn = self.pack(pack).id, [codes.draw() for _ in range(number)]
         with unit_of_work() as session:
             session.add_all(
                 RedemptionCode(
-                    donation_id=first.donation_id,
-                    ordinal=start + ordinal,
-                    pack_id=first.pack_id,
-                    code=each,
-                    issued_at=first.issued_at,
+                    donation_id=donation.id, ordinal=ordinal, pack_id=packs, code=each, issued_at=donation.created_at
                 )
-                for ordinal, each in enumerate(drawn)
+                for ordinal, each in enumerate(drawn, start=1)
             )
         return drawn
 
