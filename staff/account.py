@@ -10,7 +10,7 @@ from core.db import unit_of_work
 from core.errors import DomainError
 from core.http import client_address
 from core.i18n import LANGUAGE_NAMES
-from staff import audit, guesses, passwords, second_factors, services
+from staff import audit, guesses, labels, passwords, second_factors, services
 from staff.access import MEMBERS, acting, allowed, fresh
 from staff.models import StaffMember
 from staff.signin import keep_this_session
@@ -32,7 +32,7 @@ def _page(refusal: DomainError | None) -> ResponseReturnValue:
         required=second_factors.is_required_of(member),
         codes_left=second_factors.recovery_codes_left(member),
         sign_ins=services.last_sign_ins(member.email, 5),
-        zone=guesses.ZONE,
+        zone=labels.ZONE,
     )
     return page, refusal.status if refusal else 200
 

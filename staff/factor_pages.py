@@ -12,7 +12,7 @@ from core.clock import utcnow
 from core.db import unit_of_work
 from core.errors import DomainError
 from core.http import client_address
-from staff import errors, guesses, passkeys, second_factors
+from staff import errors, guesses, labels, passkeys, second_factors
 from staff.access import MEMBERS, allowed, before_second_factor, fresh
 from staff.models import StaffMember
 from staff.signin import keep_this_session
@@ -38,7 +38,7 @@ def show_second_factors(refusal: DomainError | None = None) -> ResponseReturnVal
         codes_left=second_factors.recovery_codes_left(member),
         origin=passkeys.origin(),
         refusal=refusal,
-        zone=guesses.ZONE,
+        zone=labels.ZONE,
     )
     return page, refusal.status if refusal else 200
 

@@ -16,9 +16,9 @@ from core.db import unit_of_work
 from core.http import client_address
 from core.pages import format_moment
 from staff import audit, errors
+from staff.labels import ZONE
 from staff.models import StaffMember
 
-ZONE = "Europe/Minsk"
 QUARTER, HOUR, DAY = timedelta(minutes=15), timedelta(hours=1), timedelta(days=1)
 # An office has one address for all its clerks; a botnet has many for one account.
 PER_PAIR, PER_ACCOUNT, PER_ADDRESS = 8, 24, 80

@@ -51,7 +51,7 @@ def invite_member(
     member.name = services.normal_name(name, email)
     member.locale = services.known_locale(locale)
     services.assign_roles(member, roles)
-    db.session.flush()
+    services.flush_unique()
     letters.issue("invitation", member, now)
     after = {"name": member.name, "roles": sorted(member.role_names())}
     audit.record(actor, "staff.invited", f"staff:{email}", after=after, now=now, address=address)

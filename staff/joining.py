@@ -1,4 +1,4 @@
-"""Pages that the links of letters lead to: a new password, an invitation, a new e-mail address. For who is not signed in.
+"""Pages that the links of letters lead to: a new password, an invitation, a new e-mail address.
 
 To ask for a new password is answered alike whether an address is known, in words and in the rows that are written.
 """

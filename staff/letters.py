@@ -23,6 +23,7 @@ from core.http import public_url
 from core.jobs import every
 from core.mail import Mail
 from staff import errors
+from staff.labels import ZONE
 from staff.models import StaffLetter, StaffMember
 
 # What holds a link: how long it is good, and the page it leads to.
@@ -124,6 +125,7 @@ def _write(kind: str, letter_id: int) -> Mail | None:
             "expires_at": letter.expires_at,
             "link": public_url(LINKS[kind][1], token=token_of(letter)) if kind in LINKS else None,
             "console": public_url("staff.front"),
+            "zone": ZONE,
         }
         return Mail(
             to=str(letter.values.get("to") or member.email),

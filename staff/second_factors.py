@@ -13,7 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from flask import current_app
-from passlib.totp import TOTP, AppWallet, TokenError
+from passlib.totp import TOTP, AppWallet, TokenError  # type: ignore[import-untyped]
 
 from core.db import db, rows_changed
 from staff import audit, errors, letters
@@ -33,11 +33,8 @@ def is_required_of(member: StaffMember) -> bool:
 
 
 def _factory() -> type[TOTP]:
-    keys = {
-        hashlib.sha256(key.encode()).hexdigest()[:8]: key for key in reversed(current_app.config["STAFF_TOTP_KEYS"])
-    }
-    newest = list(keys)[-1]
-    made: type[TOTP] = TOTP.using(issuer=ISSUER, wallet=AppWallet(keys, default_tag=newest))
+    named = {hashlib.sha256(key.encode()).hexdigest()[:8]: key for key in current_app.config["STAFF_TOTP_KEYS"]}
+    made: type[TOTP] = TOTP.using(issuer=ISSUER, wallet=AppWallet(named, default_tag=next(iter(named))))
     return made
 
 

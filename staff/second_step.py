@@ -6,14 +6,14 @@ holds it (fingerprint, face, PIN) is both factors at once.
 
 import time
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
 from flask import Blueprint, Flask, flash, jsonify, redirect, render_template, request, session, url_for
-from flask.typing import ResponseReturnValue
+from flask.typing import ResponseReturnValue, ResponseValue
 from flask_babel import gettext as _
 from flask_babel import ngettext
-from flask_security import current_user
+from flask_security import UserMixin, current_user
 from flask_security.tf_plugin import TfPluginBase
 from flask_security.utils import login_user
 
@@ -28,16 +28,16 @@ from staff.models import StaffMember
 WITHIN = timedelta(minutes=10)
 
 
-class SecondStep(TfPluginBase):  # type: ignore[misc]  # the library has no types for it
+class SecondStep(TfPluginBase):
     """How the library's sign-in finds out that a password is not enough."""
 
     def create_blueprint(self, app: Flask, bp: Blueprint, state: Any) -> None:
         """Our pages are in our own blueprint."""
 
-    def get_setup_methods(self, user: StaffMember) -> list[tuple[str, str]]:
-        return [("second", "second")] if user.has_second_factor else []
+    def get_setup_methods(self, user: UserMixin) -> list[tuple[str, str]]:
+        return [("second", "second")] if cast(StaffMember, user).has_second_factor else []
 
-    def tf_login(self, user: StaffMember, json_payload: dict[str, Any], next_loc: str | None) -> ResponseReturnValue:
+    def tf_login(self, user: UserMixin, json_payload: dict[str, Any], next_loc: str | None) -> ResponseValue:
         """The password was right."""
         target = request.form.get("next", "")
         remember_sign_in()
@@ -92,9 +92,7 @@ def _take(member: StaffMember) -> str:
         else:
             second_factors.take_app_code(member, form.get("code", ""), now)
             return "app"
-    flash(
-        ngettext("You have %(num)s recovery code left.", "You have %(num)s recovery codes left.", left), "good"
-    )
+    flash(ngettext("You have %(num)s recovery code left.", "You have %(num)s recovery codes left.", left), "good")
     return "recovery code"
 
 

@@ -12,6 +12,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from email_validator import EmailNotValidError, validate_email
 from flask_security.utils import hash_password
+from sqlalchemy.exc import IntegrityError
 
 from core.db import db
 from core.i18n import DEFAULT_LOCALE, LOCALES
@@ -42,7 +43,7 @@ def create_member(
         roles=[MemberRole(name=role) for role in sorted(set(roles))],
     )
     db.session.add(member)
-    db.session.flush()
+    flush_unique()
     after = {"name": member.name, "roles": sorted(member.role_names())}
     audit.record(actor, "staff.created", f"staff:{email}", after=after, now=now, address=address)
     return member
@@ -145,6 +146,7 @@ def change_email(email: str, new_email: str, *, actor: str, address: str, now: d
     if find_member(new_email) is not None:
         raise errors.EmailTaken(field="email")
     member.email = new_email
+    flush_unique()
     letters.close_links(member.id, "reset", "email", "invitation", now=now)
     if member.invited:
         letters.issue("invitation", member, now)
@@ -194,6 +196,14 @@ def require_member(email: str) -> StaffMember:
     if member is None:
         raise errors.NoSuchMember(field="email")
     return member
+
+
+def flush_unique() -> None:
+    """Raises `EmailTaken` when somebody else was given the address in this moment."""
+    try:
+        db.session.flush()
+    except IntegrityError:
+        raise errors.EmailTaken(field="email") from None
 
 
 def assign_roles(member: StaffMember, roles: Collection[str]) -> None:

@@ -71,9 +71,7 @@ def init_app(app: Flask) -> None:
         app.config["SECURITY_PASSWORD_HASH_PASSLIB_OPTIONS"] = FAST_HASH
     security = Security()
     store = SQLAlchemyUserDatastore(db, StaffMember, MemberRole)
-    security.init_app(
-        app, store, login_form=SignInForm, change_password_form=NewPasswordForm, verify_form=ConfirmForm
-    )
+    security.init_app(app, store, login_form=SignInForm, change_password_form=NewPasswordForm, verify_form=ConfirmForm)
     security.support_mfa = True  # our second step alone: the library's own factors would bring views that we do not use
     security.want_json(lambda _request: False)
     security.login_manager.request_loader(lambda _request: None)  # no signed tokens in headers or addresses
