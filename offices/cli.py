@@ -17,9 +17,12 @@ from core.i18n import DEFAULT_LOCALE, LOCALES
 from offices import exporting, queries, services
 from offices.importing import ImportRefused, Report, check_offices, import_offices
 from offices.models import MEDIA, PLACEMENT_STATES, Placement
+from staff.audit import record_command
 
 offices = AppGroup("offices", help="MTS offices.")
 placements = AppGroup("placements", help="Places where a short link hangs.")
+
+CODES_RECORDED = 100
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 EXCEL = click.option("--excel", is_flag=True, help="With ; and a byte-order mark, as Excel expects it here.")
@@ -39,7 +42,7 @@ def _refusals() -> Iterator[None]:
 def import_(file: Path, dry_run: bool) -> None:
     """Make and update offices from CSV; nothing unless every line is good."""
     with file.open("rb") as stream:
-        report = check_offices(stream) if dry_run else _import(stream)
+        report = check_offices(stream) if dry_run else _import(stream, file.name)
     _echo_report(report)
     if not report.good:
         raise click.ClickException(f"{len(report.faults)} faults; nothing was imported")
@@ -47,10 +50,13 @@ def import_(file: Path, dry_run: bool) -> None:
         click.echo("dry run: nothing was imported")
 
 
-def _import(stream: BinaryIO) -> Report:
+def _import(stream: BinaryIO, name: str) -> Report:
     try:
         with unit_of_work():
-            return import_offices(stream)
+            report = import_offices(stream)
+            after = {"file": name[:100], "new": report.new, "changed": report.changed, "same": report.same}
+            record_command("offices.imported", "offices", after=after, now=utcnow())
+            return report
     except ImportRefused as refusal:
         return refusal.report
 
@@ -99,8 +105,20 @@ def add(medium: str, office: str | None, language: str, label: str, slug: str | 
         office_id = queries.office_by_code(office).id if office else None
         place = services.Place(campaign, medium, language, office_id=office_id, label=label)
         made = services.add_placements([place] * count, utcnow())
+        _record_made(made, office)
     for placement in made:
         click.echo(_line(placement))
+
+
+def _record_made(made: list[Placement], office: str | None) -> None:
+    """One act, however many were made."""
+    first = made[0]
+    about = {"medium": first.medium, "language": first.language, "office": office, "label": first.label}
+    if len(made) == 1:
+        record_command("placement.made", f"placement:{first.code}", after=about, now=utcnow())
+    else:
+        after = {**about, "count": len(made), "codes": [each.code for each in made[:CODES_RECORDED]]}
+        record_command("placements.made", "placements", after=after, now=utcnow())
 
 
 def _line(placement: Placement) -> str:
@@ -127,6 +145,8 @@ def retire(code: str) -> None:
     """Take a link out of use: whoever scans it can still give, for no place."""
     with _refusals(), unit_of_work():
         placement = services.retire(code)
+        change = {"before": {"state": "active"}, "after": {"state": "retired"}}
+        record_command("placement.retired", f"placement:{placement.code}", now=utcnow(), **change)
     click.echo(f"{placement.code} is retired")
 
 
@@ -135,7 +155,9 @@ def retire(code: str) -> None:
 def replace(code: str) -> None:
     """A new link for the same place; the old one leads on as the new one."""
     with _refusals(), unit_of_work():
-        new = services.replace(code, utcnow())
+        old, new = queries.placement_by_code(code).code, services.replace(code, utcnow())
+        change = {"before": {"state": "active"}, "after": {"replaced_by": new.code}}
+        record_command("placement.replaced", f"placement:{old}", now=utcnow(), **change)
     click.echo(_line(new))
 
 

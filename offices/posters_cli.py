@@ -20,6 +20,7 @@ from offices.print_errors import AlreadyPrinting, RunEnded, failure
 from offices.printing import symbols
 from offices.printing.formats import FORMATS
 from offices.printing.texts import campaigns
+from staff.audit import COMMAND_LINE, record_command
 
 posters = AppGroup("posters", help="Posters, counter cards and stickers with QR codes.")
 
@@ -104,9 +105,11 @@ def print_(
                 copies=copies,
                 offices=None if all_offices else offices,
                 packaging=packaging,
-                created_by="command line",
+                created_by=COMMAND_LINE,
                 now=utcnow(),
             )
+            after = {"format": batch.format, "language": language, "copies": copies, "pages": batch.total}
+            record_command("posters.ordered", f"print_run:{batch.public_id}", after=after, now=utcnow())
         click.echo(f"run {batch.public_id}: {batch.total} pages", err=True)
         _run(batch, output)
 
@@ -119,7 +122,9 @@ def resume(run: str, output: Path | None) -> None:
     with _refusals():
         with unit_of_work():
             batch = services.find_batch(run)
+            before = {"state": batch.state}
             services.print_again(batch, utcnow())
+            _record_state("posters.ordered_again", batch, before)
         if batch.state == "done":
             _hand_over(batch, output)
         else:
@@ -131,8 +136,16 @@ def resume(run: str, output: Path | None) -> None:
 def cancel(run: str) -> None:
     """Stop a run for good; its codes are retired."""
     with _refusals(), unit_of_work():
-        services.cancel(services.find_batch(run), utcnow())
+        batch = services.find_batch(run)
+        before = {"state": batch.state}
+        services.cancel(batch, utcnow())
+        _record_state("posters.cancelled", batch, before)
     click.echo("cancelled")
+
+
+def _record_state(action: str, batch: PrintBatch, before: dict[str, str]) -> None:
+    after = {"state": batch.state}
+    record_command(action, f"print_run:{batch.public_id}", before=before, after=after, now=utcnow())
 
 
 @posters.command("list")

@@ -72,6 +72,18 @@ def record(
     at_end(partial(_append, fields))
 
 
+def record_command(
+    action: str,
+    subject: str,
+    *,
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
+    now: datetime,
+) -> None:
+    """Write down what an operator did at the command line, where nobody has signed in."""
+    record(COMMAND_LINE, action, subject, before=before, after=after, now=now, address="-")
+
+
 def _token_at_work() -> str | None:
     """Which token acts in this request: asked here, so that no caller can forget to say it."""
     bearer = g.get("staff_bearer") if has_app_context() else None
@@ -135,7 +147,7 @@ def verify(written_down: Head | None = None, *, end: Head | None = None) -> tupl
     return number, faults + _beyond_head() + compare(written_down)
 
 
-def _rows(last: int) -> Iterator[Mapping[str, Any]]:
+def _rows(last: int) -> Iterator[Any]:
     number = 0
     while True:
         query = sa.select(AuditEntry.__table__).where(LOG.number > number, LOG.number <= last)
