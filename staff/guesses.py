@@ -52,6 +52,11 @@ def of_code(member: StaffMember) -> list[Limit]:
     return [Limit("second-factor", key, CODES, QUARTER), Limit("second-factor-day", key, CODES_A_DAY, DAY)]
 
 
+def of_recovery_code(member: StaffMember) -> list[Limit]:
+    """Counted apart: who guesses at the app's codes must not shut this way for the member. 80 bits are not guessed."""
+    return [Limit("recovery-code", str(member.id), CODES, QUARTER)]
+
+
 def of_reset(account: str) -> list[Limit]:
     return [
         Limit("reset-account", account, RESETS, HOUR),

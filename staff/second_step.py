@@ -78,20 +78,22 @@ def second_step() -> ResponseReturnValue:
 
 def _take(member: StaffMember) -> str:
     """What proved it. Raises `LockedOut`, `WrongCode`, `WrongRecoveryCode`, `PasskeyRefused`."""
-    form, now = request.form, utcnow()
-    guesses.count(guesses.of_code(member), f"staff:{member.email}")
+    form, now, subject = request.form, utcnow(), f"staff:{member.email}"
     if form.get("credential"):
+        guesses.count(guesses.of_passkey(), subject)
         answer = passkeys.proved("second", form["credential"], member, now)
         with unit_of_work():
             second_factors.use_passkey(answer.passkey, answer.sign_count, now)
         return "passkey"
-    with unit_of_work():
-        if form.get("recovery"):
-            second_factors.take_recovery_code(member, form["recovery"], now)
-            left = second_factors.recovery_codes_left(member)
-        else:
+    if not form.get("recovery"):
+        guesses.count(guesses.of_code(member), subject)
+        with unit_of_work():
             second_factors.take_app_code(member, form.get("code", ""), now)
-            return "app"
+        return "app"
+    guesses.count(guesses.of_recovery_code(member), subject)
+    with unit_of_work():
+        second_factors.take_recovery_code(member, form["recovery"], now)
+        left = second_factors.recovery_codes_left(member)
     flash(ngettext("You have %(num)s recovery code left.", "You have %(num)s recovery codes left.", left), "good")
     return "recovery code"
 
@@ -149,7 +151,7 @@ def confirm_passkey() -> ResponseReturnValue:
     """A passkey in place of the password, where the password is asked for again."""
     member, now, target = current_user._get_current_object(), utcnow(), request.form.get("next", "")
     target = target if is_console_path(target) else url_for("staff.account")
-    guesses.count(guesses.of_code(member), f"staff:{member.email}")
+    guesses.count(guesses.of_passkey(), f"staff:{member.email}")
     try:
         answer = passkeys.proved("confirm", request.form.get("credential", ""), member, now)
         with unit_of_work():
