@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask import Flask, current_app, request, url_for
+from flask_babel import lazy_gettext as _l
 from flask_security import current_user
 
 from staff.access import PREFIX as FRONT
@@ -25,6 +26,23 @@ class Entry:
 
 
 @dataclass(frozen=True)
+class Group:
+    """Entries that stand together; without a title they stand in the menu itself. `here` says where one is now."""
+
+    title: Any
+    entries: list[tuple[Entry, bool]]
+
+    @property
+    def here(self) -> bool:
+        return any(here for _, here in self.entries)
+
+
+# What an entry belongs to, by its order: below the first number stands what is used every day.
+GROUPS = ((10, None), (40, _l("Offices and posters")), (60, _l("Finance")), (90, _l("Campaign")), (1000, _l("Rights")))
+LONG = 6  # entries; a menu of more is grouped
+
+
+@dataclass(frozen=True)
 class Card:
     """A block of the front page for some roles: `render` makes its HTML, or nothing when it has nothing to say."""
 
@@ -34,6 +52,7 @@ class Card:
 
 
 def add_entry(app: Flask, endpoint: str, title: Any, *, icon: str, order: int) -> None:
+    """`order` also says which group of a long menu it belongs to: see `GROUPS`."""
     _registered(app, "staff_menu").append(Entry(endpoint, title, icon, order))
 
 
@@ -55,6 +74,20 @@ def menu() -> list[tuple[Entry, bool]]:
     return [(each, _is_here(each)) for each in sorted(entries, key=lambda each: each.order)]
 
 
+def menu_groups() -> list[Group]:
+    """The menu as it is shown: a short one as it is, of a long one what is used every day, the rest in groups."""
+    entries = menu()
+    if len(entries) <= LONG:
+        return [Group(None, entries)] if entries else []
+    found, low = [], 0
+    for below, title in GROUPS:
+        mine = [each for each in entries if low <= each[0].order < below]
+        low = below
+        if mine:
+            found.append(Group(title if len(mine) > 1 else None, mine))
+    return found
+
+
 def _is_here(entry: Entry) -> bool:
     """Also on the pages below it; everything is below the front page, so that one must be it."""
     here = url_for(entry.endpoint)
@@ -67,4 +100,4 @@ def cards(actor: Actor) -> list[str]:
 
 
 def init_app(app: Flask) -> None:
-    app.jinja_env.globals.update(staff_menu=menu)
+    app.jinja_env.globals.update(staff_menu=menu_groups)

@@ -15,7 +15,7 @@ ROLE_NOTES = {
     "office": _l("Hands over sticker packs, keeps the stock and prints posters of their own office."),
     "finance": _l("Sees and exports what came in, what went back and what was spent; reconciles and records payments."),
     "campaign": _l("Keeps campaigns, packs, offices, links and resources; works for all offices."),
-    "admin": _l("All of this but the books, and who works here, with which rights."),
+    "admin": _l("What the campaign team does, and who works here, with which rights."),
 }
 
 STATE_NAMES = {"active": _l("Active"), "invited": _l("Invited"), "disabled": _l("Disabled")}

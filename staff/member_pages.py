@@ -182,4 +182,4 @@ def _card(_actor: Actor) -> str:
 def init_app(app: Flask) -> None:
     app.register_blueprint(blueprint)
     frame.add_entry(app, "staff_members.member_list", _l("Staff"), icon="people", order=90)
-    frame.add_card(app, _card, "admin", order=20)
+    frame.add_card(app, _card, "admin", order=2)

@@ -10,7 +10,7 @@ from flask_babel import lazy_gettext as _l
 from core.clock import utcnow
 from core.db import unit_of_work
 from core.errors import DomainError
-from staff import frame, labels, queries, tokens
+from staff import labels, queries, tokens
 from staff.access import acting, allowed, fresh
 from staff.models import ROLES
 
@@ -92,4 +92,3 @@ def everybodys() -> str:
 
 def init_app(app: Flask) -> None:
     app.register_blueprint(blueprint)
-    frame.add_entry(app, "staff_tokens.own", _l("Tokens"), icon="lock", order=95)
