@@ -14,6 +14,7 @@ from flask_babel import format_date, format_decimal, format_time
 from flask_bootstrap import Bootstrap5
 
 from core import openapi
+from core.clock import utcnow
 
 blueprint = Blueprint(
     "core", __name__, template_folder="templates", static_folder="static", static_url_path="/static/core"
@@ -68,4 +69,5 @@ def init_app(app: Flask) -> None:
     _version_static_files(app)
     moments: Mapping[str, Any] = {"day": format_day, "clock": format_clock, "moment": format_moment}
     app.jinja_env.filters.update({**moments, "number": format_decimal})
+    app.jinja_env.tests["past"] = lambda moment: moment <= utcnow()
     app.jinja_env.globals["language_href"] = language_href

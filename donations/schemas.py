@@ -46,9 +46,13 @@ class DonationIn(StrictSchema):
 
 
 class StickerCodeOut(Schema):
+    """`redeemed_at` and `office` (its code) say when and where the pack was handed over; null until it was."""
+
     code = fields.String(attribute="shown")
     pack = fields.String(attribute="pack.code")
     status = fields.String()
+    redeemed_at = fields.AwareDateTime(format="iso", allow_none=True)
+    office = fields.String(attribute="redemption.office.code", dump_default=None, allow_none=True)
 
 
 class DonationOut(Schema):

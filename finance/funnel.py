@@ -1,8 +1,8 @@
 """Which place raised what: from scans of a link to packs that were collected.
 
 Every figure comes from what its own room keeps: scans from placements, gifts from donations, money from sums of
-postings, packs from redeemed codes. What no link led to stands in a row of its own, so that the rows of a campaign
-add up to its totals.
+postings, packs from redemptions that stand. What no link led to stands in a row of its own, so that the rows of a
+campaign add up to its totals.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,7 +19,7 @@ from core.money import Money
 from donations.models import RECEIVED, Campaign, Donation
 from ledger.models import Account, JournalEntry, Posting
 from offices.models import Office, Placement
-from stickers.models import RedemptionCode
+from stickers.models import Redemption, RedemptionCode
 
 DIMENSIONS = ("placement", "office", "region", "medium")
 UNATTRIBUTED = None  # key of the row of gifts that no link led to
@@ -134,10 +134,12 @@ def _money(campaign: Campaign, by: str, kind: str, within: _Range) -> sa.Select[
 
 
 def _collected(campaign: Campaign, by: str, within: _Range) -> sa.Select[Any]:
-    query = sa.select(_key(by), sa.func.count(RedemptionCode.id)).select_from(RedemptionCode)
+    """Packs handed over and not given back, under the place whose link led to their gift, wherever they were handed."""
+    query = sa.select(_key(by), sa.func.count(Redemption.id)).select_from(Redemption)
+    query = query.join(RedemptionCode, RedemptionCode.id == Redemption.code_id)
     query = query.join(Donation, Donation.id == RedemptionCode.donation_id)
-    mine = sa.and_(Donation.campaign_id == campaign.id, RedemptionCode.status == "redeemed")
-    return _by_link(query).where(mine, *within.of(Donation.paid_at)).group_by(_KEY_COLUMN)
+    mine = sa.and_(Donation.campaign_id == campaign.id, Redemption.undone_at.is_(None))
+    return _by_link(query).where(mine, *within.of(Redemption.redeemed_at)).group_by(_KEY_COLUMN)
 
 
 def funnel(
@@ -146,7 +148,7 @@ def funnel(
     """A row for each place of the campaign and one for gifts that no link led to, most money first, that one last.
 
     `by` is one of `DIMENSIONS`; `first` and `last` are days in the campaign's zone, both included. They bound gifts
-    by when they were started and paid, money by its report day, packs by when their gift was paid; scans are totals.
+    by when they were started and paid, money by its report day, packs by when they were handed over; scans are totals.
     """
     within = _range(campaign, first, last)
     rows: dict[str | None, FunnelRow] = {UNATTRIBUTED: FunnelRow(UNATTRIBUTED)}

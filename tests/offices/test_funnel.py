@@ -17,8 +17,14 @@ from donations.models import Donation
 from donations.queries import campaign_totals, front_campaign
 from finance.funnel import DIMENSIONS, FunnelRow, funnel, total, write_csv
 from offices.models import Office
+from staff.access import Actor
+from staff.services import require_member
+from stickers.counter.services import redeem_code, undo_redemption
+from stickers.models import Redemption, RedemptionCode
+from stickers.stock.services import receive
 from tests.house import House
 from tests.offices.conftest import Add
+from tests.staff.console import make_member
 
 TOTALS = """
 SELECT (SELECT count(*) FROM donations),
@@ -42,6 +48,21 @@ def office(code: str, region: str) -> Office:
     return made
 
 
+def hand_over_first_packs(office: Office) -> None:
+    """The first pack of each gift of at least 25 roubles; the largest gift's came back at once."""
+    email = make_member("clerk@example.org", "office", offices=[office.id])
+    clerk = Actor(require_member(email).id, email, "", frozenset({"office"}), "-")
+    chosen = sa.select(RedemptionCode).join(Donation, Donation.id == RedemptionCode.donation_id)
+    chosen = chosen.where(RedemptionCode.ordinal == 1, RedemptionCode.status == "issued", Donation.amount_minor >= 2500)
+    with unit_of_work() as session:
+        codes = session.scalars(chosen.order_by(Donation.amount_minor)).all()
+        receive(office.id, codes[0].pack_id, 10, reference="delivery", actor=email, now=utcnow())
+        place = session.get_one(Office, office.id)
+        for code in codes:
+            last = redeem_code(code.code, office=place, actor=clerk, nonce=code.code, now=utcnow())
+        undo_redemption(last, actor=clerk, reason="a mistake", now=utcnow())
+
+
 @pytest.fixture
 def raised(house: House, placed: Add) -> dict[str, Any]:
     """Two offices in two regions, a billboard, and gifts of every kind by each."""
@@ -62,13 +83,7 @@ def raised(house: House, placed: Add) -> dict[str, Any]:
     questioned = house.given(2000, placement=places["card"].code)
     house.sandbox.drills.dispute(str(house.payments(questioned)[0].checkout_ref))
     house.deliver()
-    with unit_of_work() as session:
-        session.execute(
-            sa.text(
-                "UPDATE redemption_codes SET status = 'redeemed', redeemed_at = issued_at WHERE ordinal = 1 AND "
-                "donation_id IN (SELECT id FROM donations WHERE amount_minor >= 2500)"
-            )
-        )
+    hand_over_first_packs(first)
     return places
 
 
@@ -96,6 +111,21 @@ def test_each_place_has_its_own(raised: dict[str, Any]) -> None:
     assert (other.raised, other.refunded, other.kept, other.office) == (7000, 1500, 5500, "T-2")
     assert (rows[None].started, rows[None].paid, rows[None].raised) == (1, 1, 700)
     assert figures(rows[raised["silent"].code]) == (0,) * 7
+
+
+def test_packs_are_counted_under_the_link_that_led_to_their_gift(raised: dict[str, Any]) -> None:
+    rows = {row.key: row.collected for row in funnel(front_campaign())}
+    assert (rows[raised["poster"].code], rows[raised["other"].code], rows[raised["card"].code]) == (2, 2, 0)
+    assert rows[raised["billboard"].code] == 0, "its pack came back"
+    assert {row.key: row.collected for row in funnel(front_campaign(), "office")}["T-1"] == 2
+
+
+def test_packs_are_counted_on_the_day_they_were_handed_over(raised: dict[str, Any]) -> None:
+    campaign = front_campaign()
+    with unit_of_work() as session:
+        session.execute(sa.update(Redemption).values(redeemed_at=datetime(2026, 5, 31, 21, 30, tzinfo=UTC)))
+    assert total(funnel(campaign, first=date(2026, 6, 1), last=date(2026, 6, 1))).collected == 4
+    assert total(funnel(campaign, first=date(2026, 5, 1), last=date(2026, 5, 31))).collected == 0
 
 
 def test_by_office_region_and_medium(raised: dict[str, Any]) -> None:
@@ -149,6 +179,7 @@ def test_the_csv_has_the_same_figures(raised: dict[str, Any]) -> None:
     read = {row["key"]: row for row in csv.DictReader(io.StringIO(file.getvalue()))}
     billboard = read[raised["billboard"].code]
     assert (billboard["label"], billboard["scans"], billboard["raised"]) == ("МКАД", "100", "100.00")
+    assert (read[raised["poster"].code]["collected"], billboard["collected"]) == ("2", "0")
     assert read["unattributed"]["kept"] == "7.00"
 
 
