@@ -1,5 +1,6 @@
 """Donors see which offices have packs, and never how many."""
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -23,7 +24,7 @@ def test_offices_say_yes_few_or_no(client: FlaskClient, stocked: Stocked) -> Non
     card = page.split('data-office="MINSK-02"')[1].split("data-office")[0]
     assert "In stock" in card
     assert "Only a few" in card
-    assert "37" not in page
+    assert "37" not in re.sub(r"<link[^>]*>", "", page)  # fingerprints of files are no figures
     other = page.split('data-office="MINSK-01"')[1]
     assert other.count("None at present") == 2
     assert "No packs here at present" in other
