@@ -95,7 +95,8 @@ def part_of_log(wanted: Wanted, before: int | None = None, size: int = PAGE_SIZE
         at = db.session.scalar(sa.select(AuditEntry.at).where(AuditEntry.number == min(before, 2**63 - 1)))
         if at is not None:
             key = sa.tuple_(sa.literal(at, AuditEntry.at.type), sa.literal(before))
-            query = query.where(sa.tuple_(AuditEntry.at, AuditEntry.number) < key)
+            # The first condition says no more than the second, but lets SQLite begin there in the index.
+            query = query.where(AuditEntry.at <= at, sa.tuple_(AuditEntry.at, AuditEntry.number) < key)
     query = query.order_by(AuditEntry.at.desc(), AuditEntry.number.desc()).limit(size + 1)
     found = list(db.session.scalars(query))
     return Part(found[:size], found[size - 1].number if len(found) > size else None)
