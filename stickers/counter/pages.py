@@ -56,7 +56,7 @@ def counter() -> ResponseReturnValue:
 
 
 def _entry(office: Office, refusal: DomainError | None = None, typed: str = "") -> str:
-    several = len(places.choices(acting())) > 1
+    several = places.has_choice(acting())
     return render_template(
         "stickers/counter/counter.html", office=office, several=several, refusal=refusal, typed=typed
     )

@@ -19,6 +19,10 @@ def choices(actor: Actor) -> list[Office]:
     return list(db.session.scalars(query.limit(OFFICES_SHOWN)))
 
 
+def has_choice(actor: Actor) -> bool:
+    return belonging.works_for_all(actor) or len(belonging.own_offices(actor, limit=2)) > 1
+
+
 def office_here(actor: Actor) -> Office | None:
     """The remembered one, or the only one; None when it must be chosen."""
     if remembered := _remembered(actor):

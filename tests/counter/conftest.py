@@ -70,8 +70,9 @@ class Counter:
             return services.redeem_code(code, nonce=nonce, **values)
 
     def undo(self, redemption: Redemption, reason: str = "a press too many", **instead: Any) -> None:
+        [key] = sa.inspect(redemption).identity or [None]  # the row may have been left behind by another session
         with unit_of_work():
-            found = db.session.get_one(Redemption, redemption.id)
+            found = db.session.get_one(Redemption, key)
             services.undo_redemption(found, reason=reason, **{"actor": self.actor, "now": utcnow(), **instead})
 
     def code(self, code: str) -> RedemptionCode:

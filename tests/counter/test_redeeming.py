@@ -1,10 +1,14 @@
 """A code is good for one pack, once; what is refused changes nothing; what is undone is as if it had not been."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
+from flask import Flask
 
+from core.clock import utcnow
 from core.db import db, unit_of_work
 from core.errors import DomainError
 from core.i18n import Localized
@@ -13,7 +17,7 @@ from offices.errors import NotYourOffice
 from offices.models import Office
 from staff.models import StaffMember
 from stickers import codes
-from stickers.counter import errors
+from stickers.counter import errors, services
 from stickers.models import Redemption, RedemptionCode
 from stickers.services import set_codes
 from stickers.stock.errors import OutOfStock
@@ -230,6 +234,33 @@ def test_a_refund_at_the_provider_voids_an_undone_code(counter: Counter) -> None
     counter.undo(redemption)
     assert counter.status(code) == "voided"
     refused(counter, code, errors.CodeVoided)
+
+
+def test_money_that_goes_back_at_the_moment_of_an_undo_ends_alike(app: Flask, counter: Counter) -> None:
+    for number, code in enumerate(counter.many_codes(4)):
+        redemption, gate = counter.redeem(code, f"press-{number}"), threading.Barrier(2)
+        donation_id = counter.code(code).donation_id
+
+        def undo(redemption_id: int = redemption.id, gate: threading.Barrier = gate) -> None:
+            with app.app_context():
+                gate.wait(timeout=20)
+                with unit_of_work():
+                    found = db.session.get_one(Redemption, redemption_id)
+                    services.undo_redemption(found, actor=counter.actor, reason="a mistake", now=utcnow())
+                db.session.remove()
+
+        def void(donation_id: int = donation_id, gate: threading.Barrier = gate) -> None:
+            with app.app_context():
+                gate.wait(timeout=20)
+                with unit_of_work():
+                    set_codes(donation_id, "voided")
+                db.session.remove()
+
+        with ThreadPoolExecutor(2) as pool:
+            for done in [pool.submit(undo), pool.submit(void)]:
+                done.result(timeout=60)
+        assert (counter.status(code), counter.stock()) == ("voided", 10)
+        set_money(counter, code, "issued")
 
 
 def test_the_database_refuses_two_redemptions_of_one_code(counter: Counter) -> None:
