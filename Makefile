@@ -6,6 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes
 TESTS ?= tests
+DRILLS ?= tests/drills
 CATALOGUES := $(wildcard translations/*/LC_MESSAGES/messages.po)
 
 .PHONY: run test check bench drill lock format translations clean help
