@@ -23,6 +23,7 @@ import donations.letters
 import donations.pages
 import donations.posters
 import finance.cli
+import finance.exports.models
 import finance.jobs
 import finance.pages
 import offices.belonging_cli

@@ -44,6 +44,9 @@ class SettlementLine(Base):
     payout_ref: Mapped[str | None] = mapped_column(sa.String(255), index=True)
     payload: Mapped[dict[str, Any]] = mapped_column(sa.JSON)
     posted_at: Mapped[datetime | None]
+    # When we learned of the line and of its payout; null for what was there before that was kept.
+    recorded_at: Mapped[datetime | None]
+    payout_recorded_at: Mapped[datetime | None]
 
 
 class PayoutRecord(Base):
@@ -58,6 +61,19 @@ class PayoutRecord(Base):
     state: Mapped[str] = mapped_column(sa.String(20))
     created_at: Mapped[datetime]
     arrives_at: Mapped[datetime]
+
+
+class PayoutState(Base):
+    """What was told of a payout, and when we learned it: rows are only added."""
+
+    __tablename__ = "payout_states"
+    __table_args__ = (sa.UniqueConstraint("payout_id", "state", "arrives_at"),)
+
+    id: Mapped[int] = mapped_column(BigKey, primary_key=True)
+    payout_id: Mapped[int] = mapped_column(sa.ForeignKey("payouts.id"))
+    state: Mapped[str] = mapped_column(sa.String(20))
+    arrives_at: Mapped[datetime]
+    recorded_at: Mapped[datetime]
 
 
 ORDER_STATES = ("proposed", "approved", "rejected", "withdrawn")

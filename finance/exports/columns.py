@@ -1,0 +1,67 @@
+"""What stands in an export: columns with types, and the totals that prove that nothing is missing.
+
+Vocabulary
+    code    a text that the service made itself: an id, a state. No spreadsheet can take it for a formula.
+    text    a text that people typed. Formats that spreadsheets open must make it harmless.
+    whole   a whole number
+    money   minor units; `currency` names the column that says of which currency
+    moment  a point in time; shown in the zone of the export
+    day     a calendar day
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+KINDS = ("code", "text", "whole", "money", "moment", "day")
+Row = Sequence[Any]
+
+
+@dataclass(frozen=True)
+class Column:
+    """`name` is for machines and stays; `title` is for people; `words` says what codes are called for people."""
+
+    name: str
+    kind: str
+    title: Any = field(hash=False)
+    currency: str = ""
+    words: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS or (self.kind == "money") != bool(self.currency):
+            raise ValueError(f"{self.name}: {self.kind} {self.currency}")
+
+
+class ControlTotals:
+    """How many rows there are, and what each column of money adds up to in each currency (minor units)."""
+
+    def __init__(self, columns: Sequence[Column]) -> None:
+        names = [column.name for column in columns]
+        self._money = [
+            (column.name, index, names.index(column.currency))
+            for index, column in enumerate(columns)
+            if column.kind == "money"
+        ]
+        self.rows = 0
+        self.sums: defaultdict[str, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
+
+    def add(self, rows: Sequence[Row]) -> None:
+        self.rows += len(rows)
+        for name, index, currency_index in self._money:
+            by_currency: dict[str, int] = {}
+            for row in rows:
+                amount = row[index]
+                if amount is not None:
+                    currency = row[currency_index]
+                    by_currency[currency] = by_currency.get(currency, 0) + amount
+            for currency, amount in by_currency.items():
+                self.sums[currency][name] += amount
+
+    def as_values(self) -> dict[str, dict[str, int]]:
+        """{currency: {column: minor units}}, in a fixed order."""
+        order = [name for name, _, _ in self._money]
+        return {
+            currency: {name: sums[name] for name in order if name in sums}
+            for currency, sums in sorted(self.sums.items())
+        }
