@@ -140,6 +140,8 @@ def load(environ: Mapping[str, str] | None = None) -> dict[str, Any]:
         "STARTS_PER_ADDRESS": read.number("STARTS_PER_ADDRESS", 60 if env == "production" else 0, 0, 100_000),
         "STAFF_IDLE_MINUTES": read.number("STAFF_IDLE_MINUTES", 60, 1, 24 * 60),
         "STAFF_SESSION_HOURS": read.number("STAFF_SESSION_HOURS", 12, 1, 24 * 7),
+        # Kopecks of one donation that a person of finance may give back alone; above that somebody else approves.
+        "REFUND_ALONE_UP_TO": read.number("REFUND_ALONE_UP_TO", 10_000, 0, 100_000_000),
         "WORKER_THREADS": read.number("WORKER_THREADS", 2, 1, 64),
         "MAX_CONTENT_LENGTH": 512 * 1024,
         "SESSION_COOKIE_HTTPONLY": True,

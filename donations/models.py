@@ -146,6 +146,7 @@ class Payment(Base):
         sa.UniqueConstraint("provider", "payment_ref"),
         sa.CheckConstraint(_one_of("state", ("created", "processing", "succeeded", "failed", "expired")), name="state"),
         sa.CheckConstraint("(state = 'succeeded') = (succeeded_at IS NOT NULL)", name="succeeded_at"),
+        sa.Index("ix_payments_charge_ref", "charge_ref"),
         sa.Index(
             "ix_payments_open",
             "next_ask_at",

@@ -9,7 +9,7 @@ from sqlalchemy.orm import selectinload
 from core.db import db
 from donations import errors
 from donations.models import RECEIVED, Campaign, Donation, Payment, Refund
-from ledger.queries import FundTotals, fund_totals
+from ledger.queries import FundTotals, fund_totals, specialists_trained
 
 
 def campaign_by_slug(slug: str) -> Campaign:
@@ -66,7 +66,7 @@ def campaign_totals(campaign: Campaign, now: datetime) -> CampaignTotals:
         goal=campaign.goal_minor,
         donations=int(db.session.scalar(count) or 0),
         fund=fund_totals(campaign.fund),
-        specialists_trained=0,
+        specialists_trained=specialists_trained(campaign.fund),
         as_of=now,
     )
 

@@ -19,6 +19,7 @@ def upgrade() -> None:
     op.create_index("ix_journal_entries_occurred_at", "journal_entries", ["occurred_at"])
     op.create_index("ix_donations_amount_minor", "donations", ["amount_minor", "id"])
     op.create_index("ix_donations_placement", "donations", ["placement", "id"])
+    op.create_index("ix_payments_charge_ref", "payments", ["charge_ref"])
     _create_periods()
     _create_disbursements()
     _create_refund_orders()
@@ -226,6 +227,7 @@ def downgrade() -> None:
     triggers.remove_periods(op.get_bind())
     for table in ("sponsor_payments", "refund_orders", "disbursements", "accounting_periods"):
         op.drop_table(table)
+    op.drop_index("ix_payments_charge_ref", "payments")
     op.drop_index("ix_donations_placement", "donations")
     op.drop_index("ix_donations_amount_minor", "donations")
     op.drop_index("ix_journal_entries_occurred_at", "journal_entries")
