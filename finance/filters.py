@@ -172,6 +172,9 @@ def parse(values: Mapping[str, Any], now: datetime) -> Filters:
     (each with the `field` it is about) and `UnknownCampaign`.
     """
     given = {name: text for name in NAMES if (text := str(values.get(name) or "").strip())}
+    for name, text in given.items():
+        if not text.isprintable():  # PostgreSQL stores no NUL, and asks for none
+            raise ValueUnknown(field=name, value=ascii(text[:60]))
     campaign = _campaign(given.get("campaign"))
     zone = campaign.zone if campaign else DEFAULT_ZONE
     first, last = _day(given, "first"), _day(given, "last")

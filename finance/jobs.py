@@ -1,4 +1,4 @@
-"""Background work on settlements."""
+"""Background work on settlements, and on the sums that reports read."""
 
 import logging
 from datetime import datetime, timedelta
@@ -10,6 +10,7 @@ from core.db import db, unit_of_work
 from core.jobs import every, job
 from core.money import Money
 from donations.state import payment_identified
+from finance import summaries
 from finance.models import SettlementLine
 from finance.services import post_waiting_line, waiting_lines
 from ledger.services import open_exception
@@ -51,6 +52,18 @@ def look_at_unposted_lines(now: datetime) -> None:
         with unit_of_work():
             amount = Money(line.net_minor, line.currency)
             open_exception("unmatched_settlement", "settlement", line.ref, now=now, amount=amount)
+
+
+@every(seconds=30)
+def keep_sums() -> None:
+    summaries.catch_up(utcnow())
+
+
+@every(seconds=1800)
+def compare_sums() -> None:
+    """Once a night; what differs is in the queue of finance."""
+    if summaries.claim_check(utcnow()):
+        summaries.check(utcnow())
 
 
 def _enqueue(_sender: object, *, provider: str, payment_ref: str) -> None:

@@ -2,7 +2,7 @@
 
 import uuid
 from datetime import date, datetime
-from typing import Any
+from typing import Any, ClassVar
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -108,6 +108,36 @@ class Posting(Base):
     currency: Mapped[str] = mapped_column(sa.String(3))
     debit_minor: Mapped[int] = mapped_column(sa.BigInteger)
     credit_minor: Mapped[int] = mapped_column(sa.BigInteger)
+
+
+class SumsMark(Base):
+    """One row: postings recorded before `until` are in the sums (of accounts here, of reports in `finance`), later
+    ones are not. `checked_at` is when the sums were last compared with the postings."""
+
+    __tablename__ = "sums_marks"
+    __table_args__ = (sa.CheckConstraint("id = 1", name="one"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    until: Mapped[datetime]
+    checked_at: Mapped[datetime | None]
+
+
+class AccountSum(Base):
+    """What was posted to an account of a fund by gifts of one campaign (0: by no gift) on one day, and ever.
+
+    `recorded_on` is the day in UTC, or `ledger.sums.EVER`. `gifts` counts donations by their first gift's entry. Only
+    made from postings, by the worker; never changed for one gift.
+    """
+
+    __tablename__ = "account_sums"
+    __table_args__: ClassVar[Any] = {"sqlite_with_rowid": False}
+
+    account_id: Mapped[int] = mapped_column(sa.ForeignKey("accounts.id"), primary_key=True, autoincrement=False)
+    recorded_on: Mapped[date] = mapped_column(primary_key=True)
+    campaign_id: Mapped[int] = mapped_column(sa.BigInteger, primary_key=True, autoincrement=False)
+    debit_minor: Mapped[int] = mapped_column(sa.BigInteger)
+    credit_minor: Mapped[int] = mapped_column(sa.BigInteger)
+    gifts: Mapped[int] = mapped_column(sa.BigInteger)
 
 
 class LedgerException(Base):
