@@ -6,7 +6,8 @@ Vocabulary
     whole   a whole number
     money   minor units; `currency` names the column that says of which currency
     moment  a point in time; shown in the zone of the export
-    day     a calendar day
+    day     a calendar day, or the moment whose day in that zone is meant
+    rate    an exact decimal number as text
 """
 
 from collections import defaultdict
@@ -14,8 +15,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-KINDS = ("code", "text", "whole", "money", "moment", "day")
+import sqlalchemy as sa
+
+KINDS = ("code", "text", "whole", "money", "moment", "day", "rate")
 Row = Sequence[Any]
+Query = sa.Select[*tuple[Any, ...]]
 
 
 @dataclass(frozen=True)

@@ -6,17 +6,19 @@ read transaction, which sees in WAL mode what was there when it began. Rows come
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 import psycopg
-import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from core.db import db
-from finance.exports.columns import Row
+from finance.exports.columns import Query, Row
 
 BATCH = 2000
+Value = TypeVar("Value")
+
 PATIENCE_SECONDS = 3600  # the usual limits of statements are for pages that somebody waits for
 
 
@@ -31,18 +33,25 @@ class Snapshot:
         self._connection = db.session.connection().connection.driver_connection
         self._interrupted = threading.Event()
 
-    def rows(self, query: sa.Select[tuple[object, ...]]) -> Iterator[list[Row]]:
-        """The rows of `query` in batches. Raises `Interrupted`."""
-        result = db.session.execute(query, execution_options={"yield_per": BATCH})
+    def guarded(self, read: Callable[[], Value]) -> Value:
+        """What `read` answers. Raises `Interrupted` when it was ended from another thread."""
         try:
-            for batch in result.partitions():
-                if self._interrupted.is_set():
-                    raise Interrupted
-                yield list(batch)
+            found = read()
         except DBAPIError:
             if self._interrupted.is_set():
                 raise Interrupted from None
             raise
+        if self._interrupted.is_set():
+            raise Interrupted
+        return found
+
+    def rows(self, query: Query) -> Iterator[list[Row]]:
+        """The rows of `query` in batches. Raises `Interrupted`."""
+        result = self.guarded(lambda: db.session.execute(query, execution_options={"yield_per": BATCH}))
+        try:
+            parts = result.partitions()
+            while (batch := self.guarded(lambda: next(parts, None))) is not None:
+                yield list(batch)
         finally:
             result.close()
 
@@ -54,10 +63,6 @@ class Snapshot:
                 self._connection.interrupt()
             case psycopg.Connection():
                 self._connection.cancel_safe(timeout=5)
-
-    @property
-    def interrupted(self) -> bool:
-        return self._interrupted.is_set()
 
 
 @contextmanager
