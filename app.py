@@ -22,10 +22,14 @@ import donations.jobs
 import donations.letters
 import donations.pages
 import donations.posters
+import finance.books_cli
 import finance.cli
 import finance.exports.models
+import finance.gift_pages
 import finance.jobs
 import finance.pages
+import finance.period_pages
+import finance.spending_pages
 import offices.belonging_cli
 import offices.cli
 import offices.console
@@ -85,7 +89,11 @@ def create_app(settings: Mapping[str, Any] | None = None) -> Flask:
         offices.belonging_cli,
         offices.posters_cli,
         finance.pages,
+        finance.gift_pages,
+        finance.spending_pages,
+        finance.period_pages,
         finance.cli,
+        finance.books_cli,
         webhooks.api,
         webhooks.cli,
         ops.cli,
