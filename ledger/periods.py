@@ -95,6 +95,6 @@ def hold_alone(through: Month) -> None:
         return
     last = last_closed()
     first = Month.read(last.month).next.ordinal if last else 0
-    locks = sa.func.generate_series(first, through.ordinal).table_valued("month")
+    locks = sa.func.generate_series(first, through.ordinal).table_valued("month").render_derived()
     lock = sa.func.pg_advisory_xact_lock(triggers.PERIOD_LOCK, locks.c.month)
     db.session.execute(sa.select(lock).select_from(locks)).all()
