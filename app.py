@@ -24,7 +24,10 @@ import donations.pages
 import donations.posters
 import finance.books_cli
 import finance.cli
-import finance.exports.models
+import finance.exports.api
+import finance.exports.cli
+import finance.exports.jobs
+import finance.exports.pages
 import finance.gift_pages
 import finance.jobs
 import finance.pages
@@ -92,7 +95,10 @@ def create_app(settings: Mapping[str, Any] | None = None) -> Flask:
         finance.gift_pages,
         finance.spending_pages,
         finance.period_pages,
+        finance.exports.pages,
+        finance.exports.api,
         finance.cli,
+        finance.exports.cli,
         finance.books_cli,
         webhooks.api,
         webhooks.cli,

@@ -1,5 +1,6 @@
 """Filters as conditions of queries, and pieces that several datasets share."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -99,12 +100,13 @@ def _first(column: Any) -> sa.ColumnElement[Any]:
     return sa.func.min(sa.case((Account.kind == "gift", column)))
 
 
-def money_of_gifts(filters: Filters, *, kinds: tuple[str, ...] = ()) -> sa.Subquery:
+def money_of_gifts(filters: Filters, *, kinds: tuple[str, ...] = (), only: Sequence[int] | None = None) -> sa.Subquery:
     """What the postings recorded by then say of each donation that was paid by then, one row each.
 
     Amounts in minor units: `gross`, `refunded`, `disputed`, `fee`, `sponsor_fee` of the fund's currency; `settled` of
     `settled_currency`, both null when there is none or more than one. `day_at` decides the report day, `paid_at` is
-    the true moment. Only donations whose report day is in the range, and of the provider asked for.
+    the true moment. Only donations whose report day is in the range, and of the provider asked for; `only` bounds them
+    to these ids.
     """
     provider_currency = sa.case((Account.kind == "provider", Posting.currency))
     currencies = sa.func.min(provider_currency), sa.func.max(provider_currency)
@@ -135,14 +137,27 @@ def money_of_gifts(filters: Filters, *, kinds: tuple[str, ...] = ()) -> sa.Subqu
         query = query.where(Account.kind.in_(kinds))
     if filters.provider:
         query = query.having(provider == filters.provider)
-    if filters.first or filters.last:  # spares reading all other gifts; `having` decides
-        paid = sa.select(JournalEntry.donation_id).where(
-            JournalEntry.source_type == "payment",
-            JournalEntry.kind == "gift",
-            *within(JournalEntry.occurred_at, filters),
-        )
-        query = query.where(JournalEntry.donation_id.in_(paid))
+    if only is not None:
+        query = query.where(JournalEntry.donation_id.in_(only))
+    elif filters.first or filters.last:  # spares reading all other gifts; `having` decides
+        query = query.where(JournalEntry.donation_id.in_(_paid_within(filters)))
     return query.subquery("money")
+
+
+def _paid_within(filters: Filters) -> Query:
+    return sa.select(JournalEntry.donation_id).where(
+        JournalEntry.source_type == "payment",
+        JournalEntry.kind == "gift",
+        *within(JournalEntry.occurred_at, filters),
+    )
+
+
+def next_gifts(filters: Filters, after: int, limit: int) -> list[int]:
+    """Ids of the next donations that may be meant: all that are, and some that are not."""
+    query = with_places(sa.select(Donation.id)).where(Donation.id > after, *of_gifts(filters))
+    if filters.first or filters.last:
+        query = query.where(Donation.id.in_(_paid_within(filters)))
+    return list(db.session.scalars(query.order_by(Donation.id).limit(limit)))
 
 
 def status_of(money: sa.Subquery) -> sa.ColumnElement[str]:

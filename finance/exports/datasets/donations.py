@@ -1,5 +1,7 @@
 """Donations that were paid, a row each, with everything that happened to them since."""
 
+from collections.abc import Sequence
+
 import sqlalchemy as sa
 from flask_babel import lazy_gettext as _l
 
@@ -7,7 +9,14 @@ from core.db import db
 from donations.models import Campaign, Donation, Donor, Receipt
 from finance.exports.columns import Column, Query
 from finance.exports.datasets.base import Dataset
-from finance.exports.datasets.conditions import money_of_gifts, of_gifts, shown_receipt, status_of, with_places
+from finance.exports.datasets.conditions import (
+    money_of_gifts,
+    next_gifts,
+    of_gifts,
+    shown_receipt,
+    status_of,
+    with_places,
+)
 from finance.filters import Filters
 from ledger.models import Fund
 from offices.labels import MEDIA_NAMES
@@ -54,8 +63,8 @@ PERSONAL = (
 )
 
 
-def query(filters: Filters, names: bool) -> Query:
-    money = money_of_gifts(filters)
+def query(filters: Filters, names: bool, only: Sequence[int] | None = None) -> Query:
+    money = money_of_gifts(filters, only=only)
     codes = sa.select(sa.func.count(RedemptionCode.id)).where(
         RedemptionCode.donation_id == Donation.id, RedemptionCode.issued_at <= filters.as_of
     )
@@ -96,6 +105,11 @@ def query(filters: Filters, names: bool) -> Query:
     return rows.where(*of_gifts(filters)).order_by(Donation.id)
 
 
+def page(filters: Filters, after: int, limit: int) -> tuple[Query, int | None]:
+    ids = next_gifts(filters, after, limit)
+    return query(filters, False, ids), ids[-1] if len(ids) == limit else None
+
+
 def control(filters: Filters) -> tuple[int, dict[str, dict[str, int]]]:
     """Donations and what was received, from postings to the funds' accounts of gifts."""
     money = money_of_gifts(filters, kinds=("gift", "receivable") if filters.provider else ("gift",))
@@ -108,4 +122,4 @@ def control(filters: Filters) -> tuple[int, dict[str, dict[str, int]]]:
     return sum(row[1] for row in found), {row[0]: {"gross": int(row[2])} for row in found}
 
 
-DATASET = Dataset("donations", _l("Donations"), COLUMNS, query, control=control, personal=PERSONAL)
+DATASET = Dataset("donations", _l("Donations"), COLUMNS, query, page, control=control, personal=PERSONAL)

@@ -1,10 +1,12 @@
 """The register of receipts: every number of the range, also the void ones."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import sqlalchemy as sa
 from flask_babel import lazy_gettext as _l
 
+from core.db import db
 from donations.models import Campaign, Donation, Donor, Receipt
 from finance.exports.columns import Column, Query
 from finance.exports.datasets.base import Dataset
@@ -24,14 +26,17 @@ COLUMNS = (
 )
 
 
-def query(filters: Filters, names: bool) -> Query:
+KINDS = ("gift", "refund", "receivable")
+NUMBER = sa.cast(Receipt.year, sa.BigInteger) * 1_000_000_000 + Receipt.number
+
+
+def query(filters: Filters, names: bool, only: Sequence[int] | None = None) -> Query:
     """Numbers issued in the range, in their order. A number is void while all its money is given back."""
     # Days are those of the receipt here, not those of the gift.
-    money = money_of_gifts(replace(filters, first=None, last=None), kinds=("gift", "refund", "receivable"))
-    number = sa.cast(Receipt.year, sa.BigInteger) * 1_000_000_000 + Receipt.number
+    money = money_of_gifts(replace(filters, first=None, last=None), kinds=KINDS, only=only)
     rows = with_places(
         sa.select(
-            number.label("key"),
+            NUMBER.label("key"),
             shown_receipt(Receipt.year, Receipt.number),
             Receipt.issued_at,
             sa.case((money.c.refunded >= money.c.gross, "void"), else_="valid"),
@@ -47,8 +52,22 @@ def query(filters: Filters, names: bool) -> Query:
     )
     if names:
         rows = rows.add_columns(Donor.name, Donor.email).outerjoin(Donor, Donor.id == Donation.donor_id)
-    by_then = Receipt.issued_at <= filters.as_of
-    return rows.where(by_then, *within(Receipt.issued_at, filters), *of_gifts(filters)).order_by(sa.literal_column("1"))
+    return rows.where(*_issued(filters), *of_gifts(filters)).order_by(sa.literal_column("1"))
 
 
-DATASET = Dataset("receipts", _l("Register of receipts"), COLUMNS, query, personal=PERSONAL)
+def _issued(filters: Filters) -> list[sa.ColumnElement[bool]]:
+    return [Receipt.issued_at <= filters.as_of, *within(Receipt.issued_at, filters)]
+
+
+def page(filters: Filters, after: int, limit: int) -> tuple[Query, int | None]:
+    chosen = (
+        with_places(sa.select(NUMBER, Donation.id).join(Donation, Donation.id == Receipt.donation_id))
+        .where(after < NUMBER, *_issued(filters), *of_gifts(filters))
+        .order_by(sa.literal_column("1"))
+        .limit(limit)
+    )
+    found = db.session.execute(chosen).all()
+    return query(filters, False, [row[1] for row in found]), found[-1][0] if len(found) == limit else None
+
+
+DATASET = Dataset("receipts", _l("Register of receipts"), COLUMNS, query, page, personal=PERSONAL)
