@@ -1,7 +1,6 @@
 """Sums for reports, made by the worker from postings (see `finance.summaries`)."""
 
 from datetime import date
-from typing import Any, ClassVar
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
@@ -33,7 +32,7 @@ class ReportSum(Base):
     """
 
     __tablename__ = "report_sums"
-    __table_args__: ClassVar[Any] = {"sqlite_with_rowid": False}
+    __table_args__ = ({"sqlite_with_rowid": False},)
 
     rollup: Mapped[str] = mapped_column(sa.String(10), primary_key=True)
     grain: Mapped[str] = mapped_column(sa.String(5), primary_key=True)

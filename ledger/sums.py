@@ -116,15 +116,16 @@ def account_days(*where: sa.ColumnElement[bool]) -> sa.Select[Any]:
     day = local_day(JournalEntry.recorded_at, sa.literal_column("'UTC'"))
     campaign = sa.func.coalesce(donations.c.campaign_id, sa.literal_column(str(NO_GIFT)))
     first = sa.and_(Account.kind == "gift", is_first_gift())
+    found: list[Any] = [
+        Posting.account_id.label("account_id"),
+        day.label("recorded_on"),
+        campaign.label("campaign_id"),
+        sa.func.sum(Posting.debit_minor).label("debit_minor"),
+        sa.func.sum(Posting.credit_minor).label("credit_minor"),
+        sa.func.sum(sa.case((first, 1), else_=0)).label("gifts"),
+    ]
     return (
-        sa.select(
-            Posting.account_id.label("account_id"),
-            day.label("recorded_on"),
-            campaign.label("campaign_id"),
-            sa.func.sum(Posting.debit_minor).label("debit_minor"),
-            sa.func.sum(Posting.credit_minor).label("credit_minor"),
-            sa.func.sum(sa.case((first, 1), else_=0)).label("gifts"),
-        )
+        sa.select(*found)
         .select_from(JournalEntry)
         .join(Posting, Posting.entry_id == JournalEntry.id)
         .join(Account, Account.id == Posting.account_id)
