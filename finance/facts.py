@@ -14,7 +14,7 @@ from core.days import local_day, text_part
 from donations.models import Campaign, Donation
 from finance.filters import DEFAULT_ZONE, DIRECT, ELSEWHERE, NOBODY
 from ledger.models import Account, JournalEntry, Posting
-from ledger.sums import NO_GIFT, is_first_gift
+from ledger.sums import NO_GIFT, by_value, is_first_gift
 from offices.models import Office, Placement
 
 # Credits less debits of the fund's accounts are what it gained; these figures are shown as what was lost or is owed.
@@ -51,7 +51,7 @@ def amounts() -> dict[str, sa.ColumnElement[int]]:
 def entries(*where: sa.ColumnElement[bool]) -> sa.Select[Any]:
     """A row for each entry that touched a fund's accounts (and each fund): its moments, figures and provider.
 
-    `where` may speak of JournalEntry, Posting and Account.
+    `where` bounds the moment of recording, and may speak of JournalEntry, Posting and Account besides.
     """
     code = sa.case((Account.kind == _word("receivable"), text_part(Account.code)))
     return (
@@ -67,8 +67,8 @@ def entries(*where: sa.ColumnElement[bool]) -> sa.Select[Any]:
         )
         .select_from(JournalEntry)
         .join(Posting, Posting.entry_id == JournalEntry.id)
-        .join(Account, Account.id == Posting.account_id)
-        .where(Account.fund_id.is_not(None), *where)
+        .join(Account, Account.id == by_value(Posting.account_id))
+        .where(by_value(Account.fund_id).is_not(None), *where)
         .group_by(JournalEntry.id, Account.fund_id)
     )
 

@@ -162,7 +162,7 @@ def rows(filters: Filters, by: str, world: World, mark: datetime) -> sa.Subquery
     rollup = rollup_for(keys)
     names = ["occurred_on", "fund_id", "campaign_id", *sorted(keys), *FIGURES]
     if rollup is None:
-        return _live(filters, sums.BEGINNING, names, world).subquery()
+        return _live(filters, sums.BEGINNING, names, world, *near(filters)).subquery()
     timed = by in ("day", "week", "month")
     in_sums = filters.as_of >= mark
     parts = list(_of_range(filters.first, filters.last, by in ("day", "week"), in_sums and not timed))
@@ -189,10 +189,10 @@ def _stored(filters: Filters, rollup: str, part: _Part, names: list[str], world:
     return query.where(*conditions(filters, columns, world))
 
 
-def _live(filters: Filters, since: datetime, names: list[str], world: World) -> sa.Select[Any]:
+def _live(filters: Filters, since: datetime, names: list[str], world: World, *more: Any) -> sa.Select[Any]:
     """What was recorded from then up to the report's moment, straight from postings."""
     bounds = [JournalEntry.recorded_at >= since, JournalEntry.recorded_at <= filters.as_of]
-    found = facts(*bounds, *near(filters)).subquery()
+    found = facts(*bounds, *more).subquery()
     columns = found.c
     query = sa.select(*(columns[name] for name in names))
     return query.where(*conditions(filters, columns, world), *days(filters, columns.occurred_on))
