@@ -22,6 +22,7 @@ from ledger.models import Account, AccountSum, JournalEntry, Posting, SumsMark
 
 EVER = date.min
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+END = datetime(9999, 12, 31, tzinfo=UTC)
 REST = timedelta(seconds=120)  # transactions end within 30: what is older than this is all there
 PART = 10_000  # entries added in one transaction
 NO_GIFT = 0  # campaign of what no donation is behind
@@ -122,8 +123,9 @@ def account_days(*where: sa.ColumnElement[bool]) -> sa.Select[Any]:
     day = local_day(JournalEntry.recorded_at, sa.literal_column("'UTC'"))
     campaign = sa.func.coalesce(donations.c.campaign_id, sa.literal_column(str(NO_GIFT)))
     first = sa.and_(Account.kind == "gift", is_first_gift())
+    account = by_value(Posting.account_id)
     found: list[Any] = [
-        Posting.account_id.label("account_id"),
+        account.label("account_id"),
         day.label("recorded_on"),
         campaign.label("campaign_id"),
         sa.func.sum(Posting.debit_minor).label("debit_minor"),
@@ -134,10 +136,10 @@ def account_days(*where: sa.ColumnElement[bool]) -> sa.Select[Any]:
         sa.select(*found)
         .select_from(JournalEntry)
         .join(Posting, Posting.entry_id == JournalEntry.id)
-        .join(Account, Account.id == by_value(Posting.account_id))
+        .join(Account, Account.id == account)
         .outerjoin(donations, donations.c.id == JournalEntry.donation_id)
         .where(by_value(Account.fund_id).is_not(None), *where)
-        .group_by(Posting.account_id, day, campaign)
+        .group_by(account, day, campaign)
     )
 
 
@@ -155,9 +157,8 @@ def _fund_sums(fund_id: int, as_of: datetime | None, mark: datetime) -> list[Any
     else:
         day = day_of(as_of)
         kept, since = sa.and_(AccountSum.recorded_on > EVER, AccountSum.recorded_on < day), start_of(day)
-    bounds = [JournalEntry.recorded_at >= since]
-    if as_of is not None:
-        bounds.append(JournalEntry.recorded_at <= as_of)
+    # Bounded on both sides always: of one side alone SQLite expects so many that it would rather read all postings.
+    bounds = [JournalEntry.recorded_at >= since, JournalEntry.recorded_at <= (as_of or END)]
     live = account_days(by_value(Account.fund_id) == fund_id, *bounds).subquery()
     parts = sa.union_all(
         *(
