@@ -67,7 +67,7 @@ class History:
             yield rows
 
     def _gift(self, rows: Rows, number: int) -> None:
-        moment = self.start + self.span * number / self.donations
+        moment = self.start + self.span * (number / self.donations)
         donation, amount = number + 1, AMOUNTS[number * 7919 % len(AMOUNTS)]
         made, paid = _text(moment - timedelta(seconds=50)), _text(moment)
         refunded = number % REFUND_EACH == 5 and moment + timedelta(days=3) < self.until
