@@ -38,7 +38,7 @@ class SettlementLine(Base):
     exchange_rate: Mapped[str | None] = mapped_column(sa.String(40))  # exact, as decimal text
     created_at: Mapped[datetime]
     available_at: Mapped[datetime]
-    payment_ref: Mapped[str | None] = mapped_column(sa.String(255))
+    payment_ref: Mapped[str | None] = mapped_column(sa.String(255), index=True)
     refund_ref: Mapped[str | None] = mapped_column(sa.String(255))
     dispute_ref: Mapped[str | None] = mapped_column(sa.String(255))
     payout_ref: Mapped[str | None] = mapped_column(sa.String(255), index=True)

@@ -73,6 +73,12 @@ class JournalEntry(Base):
         ),
         sa.Index("ix_journal_entries_recorded_at", "recorded_at"),
         sa.Index("ix_journal_entries_occurred_at", "occurred_at"),
+        sa.Index(
+            "ix_journal_entries_late_for",
+            "late_for",
+            sqlite_where=sa.text("late_for IS NOT NULL"),
+            postgresql_where=sa.text("late_for IS NOT NULL"),
+        ),
     )
 
     id: Mapped[uuid.UUID] = mapped_column(sa.Uuid, primary_key=True, default=new_entry_id)

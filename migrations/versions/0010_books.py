@@ -17,6 +17,14 @@ LATE = "(late_for IS NULL) = (happened_at IS NULL) AND (happened_at IS NULL OR h
 def upgrade() -> None:
     _add_late_columns()
     op.create_index("ix_journal_entries_occurred_at", "journal_entries", ["occurred_at"])
+    op.create_index(
+        "ix_journal_entries_late_for",
+        "journal_entries",
+        ["late_for"],
+        sqlite_where=sa.text("late_for IS NOT NULL"),
+        postgresql_where=sa.text("late_for IS NOT NULL"),
+    )
+    op.create_index("ix_settlement_lines_payment_ref", "settlement_lines", ["payment_ref"])
     op.create_index("ix_donations_amount_minor", "donations", ["amount_minor", "id"])
     op.create_index("ix_donations_placement", "donations", ["placement", "id"])
     op.create_index("ix_payments_charge_ref", "payments", ["charge_ref"])
@@ -230,6 +238,8 @@ def downgrade() -> None:
     op.drop_index("ix_payments_charge_ref", "payments")
     op.drop_index("ix_donations_placement", "donations")
     op.drop_index("ix_donations_amount_minor", "donations")
+    op.drop_index("ix_settlement_lines_payment_ref", "settlement_lines")
+    op.drop_index("ix_journal_entries_late_for", "journal_entries")
     op.drop_index("ix_journal_entries_occurred_at", "journal_entries")
     if op.get_bind().dialect.name == "postgresql":
         op.drop_constraint("ck_journal_entries_late", "journal_entries")
