@@ -53,14 +53,14 @@ class ControlTotals:
     def add(self, rows: Sequence[Row]) -> None:
         self.rows += len(rows)
         for name, index, currency_index in self._money:
-            by_currency: dict[str, int] = {}
+            amounts = [row[index] for row in rows]
+            currencies = {row[currency_index] for row in rows}
+            if len(currencies) == 1 and None not in amounts:  # nearly always
+                self.sums[currencies.pop()][name] += sum(amounts)
+                continue
             for row in rows:
-                amount = row[index]
-                if amount is not None:
-                    currency = row[currency_index]
-                    by_currency[currency] = by_currency.get(currency, 0) + amount
-            for currency, amount in by_currency.items():
-                self.sums[currency][name] += amount
+                if (amount := row[index]) is not None:
+                    self.sums[row[currency_index]][name] += amount
 
     def as_values(self) -> dict[str, dict[str, int]]:
         """{currency: {column: minor units}}, in a fixed order."""

@@ -70,12 +70,16 @@ def make(order: Order, path: Path, *, who: str, now: datetime, watch: Watch | No
                 writer.write(rows)
                 totals.add(rows)
                 watch.goes_on(totals.rows)
+            chain, schema = audit.head(), _schema()
         except BaseException:
             writer.abandon()
             raise
-        chain, schema = audit.head(), _schema()
-    control.require(totals)
-    writer.close(totals)
+    try:
+        control.require(totals)
+        writer.close(totals)
+    except BaseException:
+        writer.abandon()
+        raise
     return {
         "manifest": 1,
         "dataset": order.dataset,
@@ -106,7 +110,7 @@ def _parts(order: Order, view: Snapshot, watch: Watch) -> tuple[Iterator[list[Ro
     if dataset.table is not None:
         rows = list(dataset.table(filters))
         watch.begins(view, len(rows))
-        return iter([rows]), _Control(len(rows), {})
+        return iter([rows] if rows else []), _Control(len(rows), {})
     assert dataset.query is not None
     query = dataset.query(filters, order.names)
     # Told before the counting: that, too, can take long, and may be ended.
@@ -118,7 +122,8 @@ def _parts(order: Order, view: Snapshot, watch: Watch) -> tuple[Iterator[list[Ro
         control = _Control(view.guarded(lambda: int(db.session.scalar(count) or 0)), {})
     watch.begins(view, control.rows)
     # The first column is the key that rows are in order of; it is not exported.
-    return ([row[1:] for row in batch] for batch in view.rows(query)), control
+    exported = query.with_only_columns(*list(query.selected_columns)[1:], maintain_column_froms=True)
+    return view.rows(exported), control
 
 
 def sha256_of(path: Path) -> str:

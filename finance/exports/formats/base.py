@@ -68,8 +68,10 @@ class Writer:
 
 
 @lru_cache(maxsize=8192)
-def decimal_text(minor: int, currency: str, mark: str = ".") -> str:
-    """12345 BYN as 123.45: all digits, no grouping."""
+def decimal_text(minor: int | None, currency: str, mark: str = ".") -> str | None:
+    """12345 BYN as 123.45: all digits, no grouping. None stays."""
+    if minor is None:
+        return None
     exponent = EXPONENTS[currency]
     if not exponent:
         return str(minor)

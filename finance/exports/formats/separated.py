@@ -5,6 +5,7 @@ Cells that people typed and that a spreadsheet would run get an apostrophe in fr
 
 import csv
 from collections.abc import Callable, Sequence
+from functools import partial
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,7 @@ class Csv(Writer):
             (index, self._convert(column), names.index(column.currency) if column.currency else None)
             for index, column in enumerate(layout.columns)
         ]
+        self._amount = partial(decimal_text, mark=self.mark) if self.mark != "." else decimal_text
         if layout.encoding == "utf-8":
             self._file.write(b"\xef\xbb\xbf")
         self._writer.writerow(self.header())
@@ -87,20 +89,15 @@ class Csv(Writer):
     def rate(self, rate: str | None) -> str | None:
         return rate
 
-    def _cells(self, row: Row) -> list[Any]:
-        cells = []
-        for index, convert, currency in self._plan:
-            cell = row[index]
-            if currency is not None:
-                if cell is not None:
-                    cell = decimal_text(cell, row[currency], self.mark)
-            elif convert is not None:
-                cell = convert(cell)
-            cells.append(cell)
-        return cells
-
     def write(self, rows: Sequence[Row]) -> None:
-        self._writer.writerows(map(self._cells, rows))
+        # By columns: what need not be converted is not touched, the rest goes through one call of C each.
+        columns: list[Any] = list(zip(*rows, strict=True))
+        for index, convert, currency in self._plan:
+            if currency is not None:
+                columns[index] = map(self._amount, columns[index], columns[currency])
+            elif convert is not None:
+                columns[index] = map(convert, columns[index])
+        self._writer.writerows(zip(*columns, strict=True))
         self._flush()
 
     def _flush(self) -> None:

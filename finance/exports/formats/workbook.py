@@ -12,6 +12,7 @@ from typing import Any
 import xlsxwriter
 from flask_babel import force_locale
 from flask_babel import gettext as _
+from xlsxwriter.exceptions import FileCreateError
 from xlsxwriter.format import Format
 from xlsxwriter.worksheet import Worksheet
 
@@ -150,7 +151,11 @@ class Workbook(Writer):
                     value = amounts[column.name] / 10 ** EXPONENTS[currency]
                     self._sheet.write_number(self._row, index, value, self._money_format(currency, bold=True))
                     self._write_currency(column.currency, currency, bold)
-        self._book.close()
+        try:
+            self._book.close()
+        except FileCreateError as refused:
+            # The library's own error hides which trouble the disk has.
+            raise (refused.args[0] if isinstance(refused.args[0], OSError) else refused) from None
 
     def _write_currency(self, name: str, currency: str, bold: Format) -> None:
         at = [column.name for column in self.layout.columns].index(name)
