@@ -22,6 +22,7 @@ import donations.jobs
 import donations.letters
 import donations.pages
 import donations.posters
+import finance.api
 import finance.books_cli
 import finance.cli
 import finance.exports.api
@@ -33,6 +34,7 @@ import finance.jobs
 import finance.pages
 import finance.period_pages
 import finance.spending_pages
+import finance.totals_pages
 import offices.belonging_cli
 import offices.cli
 import offices.console
@@ -94,6 +96,8 @@ def create_app(settings: Mapping[str, Any] | None = None) -> Flask:
         finance.pages,
         finance.gift_pages,
         finance.spending_pages,
+        finance.totals_pages,
+        finance.api,
         finance.period_pages,
         finance.exports.pages,
         finance.exports.api,

@@ -181,7 +181,7 @@ def parse(values: Mapping[str, Any], now: datetime) -> Filters:
     if first and last and first > last:
         raise RangeInvalid(field="last")
     return Filters(
-        as_of=_as_of(given.get("as_of"), zone, now),
+        as_of=parse_moment(given.get("as_of"), zone, now),
         as_of_given="as_of" in given,
         zone=zone,
         campaign=given.get("campaign"),
@@ -215,22 +215,25 @@ def _day(given: Mapping[str, str], name: str) -> date | None:
     return parse_day(given[name], name) if name in given else None
 
 
-def _as_of(text: str | None, zone: str, now: datetime) -> datetime:
-    """A moment; without an offset it is the zone's, and a day alone is meant to its end. Never later than now."""
+def parse_moment(text: str | None, zone: str, now: datetime, field: str = "as_of") -> datetime:
+    """A moment; without an offset it is the zone's, and a day alone is meant to its end. Never later than now.
+
+    Raises `AsOfInvalid`.
+    """
     if not text:
         return now
     try:
         if _DAY.fullmatch(text):
-            end = day_start(parse_day(text, "as_of"), zone, days=1)
+            end = day_start(parse_day(text, field), zone, days=1)
             assert end is not None
             return min(end - timedelta(microseconds=1), now)
         # In addresses a plus is a space: +03:00 that was not quoted comes in like this.
         moment = datetime.fromisoformat(text.replace(" ", "+") if "T" in text else text)
         moment = require_utc(moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(zone)))
     except (ValueError, OverflowError, DayInvalid):
-        raise AsOfInvalid(field="as_of") from None
+        raise AsOfInvalid(field=field) from None
     if moment > now:
-        raise AsOfInvalid(field="as_of")
+        raise AsOfInvalid(field=field)
     return moment
 
 
