@@ -29,6 +29,7 @@ check: $(VENV)/dev $(VENV)/catalogues  ## Style, types, imports between packages
 bench: $(VENV)/dev $(VENV)/catalogues  ## Measure what is promised: short links, big print runs.
 	$(BIN)/python -m benchmarks.redirect
 	$(BIN)/python -m benchmarks.posters
+	$(BIN)/python -m benchmarks.exports
 
 drill: $(VENV)/dev $(VENV)/catalogues  ## Kill web and worker at random while thousands of events come in; both databases.
 	$(BIN)/python -m pytest -m drill tests/drills

@@ -31,6 +31,7 @@ class Column:
     title: Any = field(hash=False)
     currency: str = ""
     words: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    summed: bool = True  # of money: whether its sum says something
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS or (self.kind == "money") != bool(self.currency):
@@ -45,7 +46,7 @@ class ControlTotals:
         self._money = [
             (column.name, index, names.index(column.currency))
             for index, column in enumerate(columns)
-            if column.kind == "money"
+            if column.kind == "money" and column.summed
         ]
         self.rows = 0
         self.sums: defaultdict[str, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))

@@ -79,8 +79,9 @@ def _last_month() -> dict[str, str]:
 @blueprint.get("/staff/exports")
 @allowed("finance", "admin")
 def list_page() -> str:
-    """The form as the address fills it in; without days, the last month."""
-    return _list_page(request.args if request.args.get("dataset") else {**_last_month(), **request.args})
+    """The form as the address fills it in; with the last month when it says nothing."""
+    asked = {name: value for name, value in request.args.items() if name != "lang"}
+    return _list_page(asked or _last_month())
 
 
 def _list_page(typed: Mapping[str, str], refusal: DomainError | None = None) -> str:

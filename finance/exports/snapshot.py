@@ -80,6 +80,7 @@ def snapshot() -> Iterator[Snapshot]:
                 connection.exec_driver_sql(f"SET LOCAL {name} = '{PATIENCE_SECONDS}s'")
             # All rows will be fetched: a plan that is quick with the first ones only is the wrong one.
             connection.exec_driver_sql("SET LOCAL cursor_tuple_fraction = 1")
+            connection.exec_driver_sql("SET LOCAL work_mem = '32MB'")
         else:
             db.session.connection().exec_driver_sql("SELECT 1 FROM alembic_version")  # the read transaction begins
         yield Snapshot()

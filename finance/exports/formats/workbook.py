@@ -4,6 +4,7 @@ Rows go to a file as they come. A sheet holds 1,048,575 rows besides its header;
 """
 
 import contextlib
+import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -43,8 +44,9 @@ class Workbook(Writer):
         self._book.use_zip64()
         self._titles = layout.titles()
         with force_locale(layout.language):
-            self._name, self._total = str(layout.title), _("Total")
-        self._book.set_properties({"title": self._name, "created": CREATED})
+            title, self._total = str(layout.title), _("Total")
+        self._name = re.sub(r"[\[\]:*?/\\']", " ", title)  # what the name of a sheet may not hold
+        self._book.set_properties({"title": title, "created": CREATED})
         self._formats: dict[tuple[str, bool], Format] = {}
         self._sheet: Worksheet
         self._cells: list[Cell]
