@@ -34,6 +34,7 @@ import finance.jobs
 import finance.pages
 import finance.period_pages
 import finance.spending_pages
+import finance.totals_cli
 import finance.totals_pages
 import offices.belonging_cli
 import offices.cli
@@ -97,6 +98,7 @@ def create_app(settings: Mapping[str, Any] | None = None) -> Flask:
         finance.gift_pages,
         finance.spending_pages,
         finance.totals_pages,
+        finance.totals_cli,
         finance.api,
         finance.period_pages,
         finance.exports.pages,
