@@ -23,6 +23,8 @@ import donations.letters
 import donations.pages
 import donations.posters
 import finance.api
+import finance.bank.cli
+import finance.bank.pages
 import finance.books_cli
 import finance.cli
 import finance.exports.api
@@ -101,11 +103,13 @@ def create_app(settings: Mapping[str, Any] | None = None) -> Flask:
         finance.totals_cli,
         finance.api,
         finance.period_pages,
+        finance.bank.pages,
         finance.exports.pages,
         finance.exports.api,
         finance.cli,
         finance.exports.cli,
         finance.books_cli,
+        finance.bank.cli,
         webhooks.api,
         webhooks.cli,
         ops.cli,
