@@ -21,7 +21,8 @@ from tests.finance.exports.conftest import made
 def movements(history: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[sa.Table]:
     types = {"id": sa.Integer(), "at": UtcDateTime(), "kind": sa.String(12), "note": sa.Text(), "actor": sa.Text()}
     columns = [
-        sa.Column(name, types.get(name, sa.BigInteger()), primary_key=name == "id") for name in stock.MOVEMENTS.c.keys()
+        sa.Column(column.name, types.get(column.name, sa.BigInteger()), primary_key=column.name == "id")
+        for column in stock.MOVEMENTS.c
     ]
     table = sa.Table("stock_movements", sa.MetaData(), *columns)
     table.create(db.engine, checkfirst=True)
