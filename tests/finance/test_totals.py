@@ -2,11 +2,12 @@
 
 import os
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +18,7 @@ from finance.filters import Filters
 from finance.summary_models import FIGURES
 from finance.totals import DIMENSIONS, Report, grand_totals, totals
 from ledger import sums
+from ledger.models import LedgerException, SumsMark
 from tests import databases
 from tests.finance import random_books
 from tests.finance.random_books import BEGIN, NOON, SPAN, Fact, by_hand, postings
@@ -124,3 +126,123 @@ def test_every_dimension_sums_to_the_postings(
     for as_of, (first, last), choice in questions[:4]:
         agree(rows, Filters(as_of=as_of, first=first, last=last, **choice))
     assert summaries.check(NOON) == []
+
+
+HISTORY = [Fact(n % 10, "gift", 1000 + n, n * 3000, 5) for n in range(30)]
+
+
+@pytest.fixture
+def booked(books: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A month and more of gifts, in parts of four entries."""
+    monkeypatch.setattr(sums, "PART", 4)
+    db.session.remove()
+    books.restore()
+    random_books.book(HISTORY)
+    return books
+
+
+def stored() -> list[tuple[Any, ...]]:
+    db.session.rollback()
+    return sorted(tuple(row) for row in db.session.execute(sa.text("SELECT * FROM report_sums")))
+
+
+def test_parts_are_added_once_whoever_adds_them(booked: Any) -> None:
+    assert summaries.catch_up(NOON) > 5
+    once = stored()
+    assert summaries.catch_up(NOON) == 0
+    assert stored() == once
+    assert sums.next_part(NOON) is None
+    agree(postings(), Filters(as_of=NOON))
+
+
+def test_what_was_just_recorded_is_left_to_the_postings(booked: Any) -> None:
+    last = BEGIN + timedelta(minutes=29 * 3000 + 5)
+    add_up_to(last + timedelta(seconds=100))
+    assert sums.summed_until() <= last
+    assert summaries.catch_up(last + timedelta(seconds=121)) == 1
+    assert sums.summed_until() > last
+
+
+def test_two_workers_do_not_add_the_same_part(booked: Any) -> None:
+    part = sums.next_part(NOON)
+    assert part is not None
+    db.session.rollback()
+    assert summaries.add_next_part(NOON)
+    with summaries.unit_of_work():
+        assert not sums.move_mark(*part)
+
+
+def test_sums_made_anew_are_the_same(booked: Any) -> None:
+    add_up_to(NOON)
+    before = stored()
+    assert list(summaries.rebuild(NOON))
+    assert stored() == before
+
+
+def test_a_sum_that_differs_is_found_shown_and_closed_again(booked: Any) -> None:
+    add_up_to(NOON)
+    assert summaries.check(NOON) == []
+    with summaries.unit_of_work() as session:
+        session.execute(sa.text("UPDATE report_sums SET gross = gross + 1 WHERE rollup = 'medium' AND grain = 'month'"))
+        session.execute(sa.text("UPDATE account_sums SET gifts = gifts + 1 WHERE recorded_on = '2026-01-22'"))
+    found = summaries.check(NOON)
+    assert set(found) == {"2026-01-22", "medium month", "accounts ever"}
+    open_now = sa.select(LedgerException.source_id).where(LedgerException.resolved_at.is_(None))
+    assert set(db.session.scalars(open_now)) == set(found)
+    db.session.rollback()
+    list(summaries.rebuild(NOON))
+    assert summaries.check(NOON) == []
+    assert list(db.session.scalars(open_now)) == []
+
+
+def test_an_entry_that_came_after_its_part_was_added_is_found(booked: Any) -> None:
+    add_up_to(NOON)
+    random_books.book([Fact(1, "refund", 77, 4000, 0)])
+    assert summaries.check(NOON) == ["2026-01-22"]
+
+
+def test_it_is_one_worker_s_turn_to_compare_each_night(booked: Any) -> None:
+    add_up_to(NOON)
+    assert [summaries.claim_check(NOON), summaries.claim_check(NOON)] == [True, False]
+    assert summaries.claim_check(NOON + timedelta(hours=24))
+    assert db.session.scalar(sa.select(SumsMark.checked_at)) == NOON + timedelta(hours=24)
+
+
+def test_a_day_of_twenty_three_hours_has_all_its_gifts(books: Any) -> None:
+    """29 March in Warsaw begins at 23:00 UTC of the 28th and ends at 22:00 UTC."""
+    db.session.remove()
+    books.restore()
+    told = ("2026-03-28T22:59", "2026-03-28T23:01", "2026-03-29T21:59", "2026-03-29T22:01")
+    moments = [datetime.fromisoformat(moment).replace(tzinfo=UTC) for moment in told]
+    minutes = [int((moment - BEGIN).total_seconds() // 60) for moment in moments]
+    random_books.book([Fact(1, "gift", 10**n, minute, 0) for n, minute in enumerate(minutes)])
+    for add in (False, True):
+        if add:
+            add_up_to(NOON)
+        found = {row.key: row.figures.gross for row in totals(Filters(as_of=NOON, campaign="c1"), "day").rows}
+        assert found == {"2026-03-28": 1, "2026-03-29": 110, "2026-03-30": 1000}
+        weeks = {row.key: row.figures.gross for row in totals(Filters(as_of=NOON, campaign="c1"), "week").rows}
+        assert weeks == {"2026-03-23": 111, "2026-03-30": 1000}
+
+
+def test_what_is_available_runs_on_from_day_to_day(books: Any) -> None:
+    db.session.remove()
+    books.restore()
+    day = 24 * 60
+    random_books.book(
+        [
+            Fact(0, "gift", 5000, 0, 0),
+            Fact(0, "fee", 100, day, 0),
+            Fact(0, "fx", 40, day, 0),
+            Fact(0, "spent", 1000, 2 * day, 0),
+        ]
+    )
+    filters = Filters(as_of=NOON, campaign="c0")
+    assert [(row.disbursed, row.available) for row in totals(filters, "day").rows] == [(0, 0), (0, 40), (1000, -960)]
+    later = Filters(as_of=NOON, campaign="c0", first=BEGIN.date() + timedelta(days=2))
+    [row] = totals(later, "day").rows
+    assert (row.figures.gross, row.disbursed, row.available) == (0, 1000, -960)
+    offices = {row.key: (row.disbursed, row.available) for row in totals(filters, "office").rows}
+    assert offices == {"direct": (None, None), "-": (1000, None)}
+    shared = totals(Filters(as_of=NOON, campaign="c1"), "campaign")
+    assert [(row.disbursed, row.available) for row in [*shared.rows, *shared.totals]] in ([], [(None, None)] * 2)
