@@ -69,6 +69,12 @@ def campaign_totals(campaign: Campaign, now: datetime) -> CampaignTotals:
     )
 
 
+def started_since(campaign: Campaign, moment: datetime) -> int:
+    """How many gifts were started, paid or not."""
+    query = sa.select(sa.func.count(Donation.id))
+    return int(db.session.scalar(query.where(Donation.campaign_id == campaign.id, Donation.created_at >= moment)) or 0)
+
+
 def open_payments(now: datetime, limit: int = 50) -> list[int]:
     """Ids of payments whose provider is to be asked now."""
     query = sa.select(Payment.id).where(Payment.next_ask_at <= now).order_by(Payment.next_ask_at).limit(limit)
