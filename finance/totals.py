@@ -152,19 +152,21 @@ class _Reader:
 
     # Reading
 
-    def read(self) -> list[Row]:
-        """All rows, in no order; nothing is said of spending yet."""
+    def read(self, only: Sequence[str] | None = None) -> list[Row]:
+        """All rows, or those of some values of the key, in no order; nothing is said of spending yet."""
         found: dict[tuple[str, str], Row] = {}
-        for row in db.session.execute(self._query()):
+        for row in db.session.execute(self._query(only)):
             key = self._key(row)
             found.setdefault((key, row.currency), Row(key, row.currency)).figures.add(row)
         return [row for row in found.values() if row.figures]
 
-    def _query(self) -> sa.Select[Any]:
+    def _query(self, only: Sequence[str] | None) -> sa.Select[Any]:
         source = rows(self.filters, self.by, self.world, self.mark)
         keys = [source.c[name] for name in self._key_columns()]
         figures = [sa.func.sum(source.c[name]).label(name) for name in FIGURES]
         query = sa.select(Fund.currency, *keys, *figures).join(Fund, Fund.id == source.c.fund_id)
+        if only is not None:
+            query = query.where(source.c[self.by].in_(only))
         return query.group_by(Fund.currency, *keys)
 
     def _key_columns(self) -> list[str]:
@@ -203,22 +205,20 @@ class _Reader:
 
     def _page(self, limit: int, offset: int) -> tuple[list[Row], int]:
         """Rows in order, read no further than they are asked for; how many there are."""
-        grouped = self._query().subquery()
-        key = grouped.c[self.by]
-        order = [sa.case((key == NOBODY, 1), else_=0), grouped.c.gross.desc(), key, grouped.c.currency]
-        some = sa.or_(*(grouped.c[name] != 0 for name in FIGURES))
-        query = sa.select(grouped, sa.func.count().over().label("of")).where(some).order_by(*order)
+        source = rows(self.filters, self.by, self.world, self.mark)
+        key, sums_of = source.c[self.by], [sa.func.sum(source.c[name]) for name in FIGURES]
+        # Few columns for the many rows that are only counted and put in order; all figures for those of the page.
+        gross = sa.func.sum(source.c.gross).label("gross")
+        grouped = sa.select(Fund.currency, key.label("key"), gross).join(Fund, Fund.id == source.c.fund_id)
+        ordered = grouped.group_by(Fund.currency, key).having(sa.or_(*(each != 0 for each in sums_of))).subquery()
+        order = [sa.case((ordered.c.key == NOBODY, 1), else_=0), ordered.c.gross.desc(), ordered.c.key]
+        query = sa.select(ordered, sa.func.count().over().label("of")).order_by(*order, ordered.c.currency)
         found = list(db.session.execute(query.limit(limit).offset(offset)))
-        page = []
-        for each in found:
-            page.append(Row(str(getattr(each, self.by)), each.currency))
-            page[-1].figures.add(each)
+        figures = {(row.currency, row.key): row for row in self.read([each.key for each in found])}
+        page = [figures[each.currency, each.key] for each in found]
         self._tell_spending(page)
-        count = found[0].of if found else self._count(grouped, some)
-        return page, int(count)
-
-    def _count(self, grouped: Any, some: Any) -> int:
-        return int(db.session.scalar(sa.select(sa.func.count()).select_from(grouped).where(some)) or 0)
+        count = found[0].of if found else db.session.scalar(sa.select(sa.func.count()).select_from(ordered))
+        return page, int(count or 0)
 
     # Order, totals, spending
 
