@@ -27,9 +27,11 @@ check: $(VENV)/dev $(VENV)/catalogues  ## Style, types, imports between packages
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m pytest -q -p no:cacheprovider tests/test_migrations.py tests/pages/test_translations.py
 
-bench: $(VENV)/dev $(VENV)/catalogues  ## Measure what is promised: short links, big print runs.
+bench: $(VENV)/dev $(VENV)/catalogues  ## Measure what is promised: short links, big print runs, totals at a million donations.
 	$(BIN)/python -m benchmarks.redirect
 	$(BIN)/python -m benchmarks.posters
+	$(BIN)/python -m benchmarks.totals
+	$(BIN)/python -m benchmarks.exports
 
 drill: $(VENV)/dev $(VENV)/catalogues  ## Kill processes at random, press one button fifty times at once, guess codes; both databases.
 	$(BIN)/python -m pytest -m drill tests/drills

@@ -24,9 +24,22 @@ import donations.letters
 import donations.lost_codes
 import donations.pages
 import donations.posters
+import finance.api
+import finance.bank.cli
+import finance.bank.pages
+import finance.books_cli
 import finance.cli
+import finance.exports.api
+import finance.exports.cli
+import finance.exports.jobs
+import finance.exports.pages
+import finance.gift_pages
 import finance.jobs
 import finance.pages
+import finance.period_pages
+import finance.spending_pages
+import finance.totals_cli
+import finance.totals_pages
 import offices.belonging_cli
 import offices.cli
 import offices.console
@@ -110,7 +123,19 @@ def create_app(settings: Mapping[str, Any] | None = None) -> Flask:
         offices.belonging_cli,
         offices.posters_cli,
         finance.pages,
+        finance.gift_pages,
+        finance.spending_pages,
+        finance.totals_pages,
+        finance.totals_cli,
+        finance.api,
+        finance.period_pages,
+        finance.bank.pages,
+        finance.exports.pages,
+        finance.exports.api,
         finance.cli,
+        finance.exports.cli,
+        finance.books_cli,
+        finance.bank.cli,
         webhooks.api,
         webhooks.cli,
         ops.cli,

@@ -145,6 +145,8 @@ def load(environ: Mapping[str, str] | None = None) -> dict[str, Any]:
             "STAFF_SECOND_FACTOR", "required" if env == "production" else "optional", ("required", "optional")
         )
         == "required",
+        # Kopecks of one donation that a person of finance may give back alone; above that somebody else approves.
+        "REFUND_ALONE_UP_TO": read.number("REFUND_ALONE_UP_TO", 10_000, 0, 100_000_000),
         "WORKER_THREADS": read.number("WORKER_THREADS", 2, 1, 64),
         "MAX_CONTENT_LENGTH": 512 * 1024,
         "SESSION_COOKIE_HTTPONLY": True,

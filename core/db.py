@@ -22,6 +22,7 @@ from sqlalchemy.engine import Connection, Dialect, Engine
 from sqlalchemy.orm import DeclarativeBase, registry, scoped_session
 from sqlalchemy.types import TypeDecorator
 
+from core import days
 from core.clock import require_utc
 
 NAMING = {
@@ -96,6 +97,7 @@ def _configure_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
         f"busy_timeout = {BUSY_TIMEOUT_SECONDS * 1000}",
     ):
         connection.execute(f"PRAGMA {pragma}")
+    days.register(connection)
 
 
 def _end_sqlite(connection: sqlite3.Connection | None, _record: Any) -> None:
@@ -141,6 +143,19 @@ def unit_of_work() -> Iterator[scoped_session[Session]]:
         session.info.pop("after_commit", None)
     for follow in after:
         follow()
+
+
+def read_snapshot() -> None:
+    """From here on, reads of this session see one state of the database: what is read together adds up.
+
+    Ends a read that began by itself; for reading only, until the session is removed or a unit of work begins.
+    Raises `NestedUnitOfWork` inside one.
+    """
+    if _writing.get():
+        raise NestedUnitOfWork
+    db.session.rollback()
+    if db.session.get_bind().dialect.name == "postgresql":  # a reading transaction of SQLite sees one state anyway
+        db.session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
 
 
 def at_end(finish: Callable[[], None]) -> None:

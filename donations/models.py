@@ -105,6 +105,9 @@ class Donation(Base):
         sa.CheckConstraint("amount_minor > 0", name="amount"),
         sa.CheckConstraint(_one_of("status", DONATION_STATUSES), name="status"),
         sa.Index("ix_donations_campaign_status", "campaign_id", "status"),
+        # What finance looks for, the newest first.
+        sa.Index("ix_donations_amount_minor", "amount_minor", "id"),
+        sa.Index("ix_donations_placement", "placement", "id"),
     )
 
     id: Mapped[int] = mapped_column(BigKey, primary_key=True)
@@ -145,6 +148,7 @@ class Payment(Base):
         sa.UniqueConstraint("provider", "payment_ref"),
         sa.CheckConstraint(_one_of("state", ("created", "processing", "succeeded", "failed", "expired")), name="state"),
         sa.CheckConstraint("(state = 'succeeded') = (succeeded_at IS NOT NULL)", name="succeeded_at"),
+        sa.Index("ix_payments_charge_ref", "charge_ref"),
         sa.Index(
             "ix_payments_open",
             "next_ask_at",

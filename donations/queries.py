@@ -8,8 +8,8 @@ from sqlalchemy.orm import selectinload
 
 from core.db import db
 from donations import errors
-from donations.models import RECEIVED, Campaign, Donation, Payment, Refund
-from ledger.queries import FundTotals, fund_totals
+from donations.models import Campaign, Donation, Payment, Refund
+from ledger.queries import FundTotals, fund_totals_and_gifts, specialists_trained
 
 
 def campaign_by_slug(slug: str) -> Campaign:
@@ -59,16 +59,20 @@ class CampaignTotals:
 
 
 def campaign_totals(campaign: Campaign, now: datetime) -> CampaignTotals:
-    count = sa.select(sa.func.count(Donation.id)).where(
-        Donation.campaign_id == campaign.id, Donation.status.in_(RECEIVED)
-    )
+    totals, gifts = fund_totals_and_gifts(campaign.fund)
     return CampaignTotals(
         goal=campaign.goal_minor,
-        donations=int(db.session.scalar(count) or 0),
-        fund=fund_totals(campaign.fund),
-        specialists_trained=0,
+        donations=gifts.get(campaign.id, 0),
+        fund=totals,
+        specialists_trained=specialists_trained(campaign.fund),
         as_of=now,
     )
+
+
+def started_since(campaign: Campaign, moment: datetime) -> int:
+    """How many gifts were started, paid or not."""
+    query = sa.select(sa.func.count(Donation.id))
+    return int(db.session.scalar(query.where(Donation.campaign_id == campaign.id, Donation.created_at >= moment)) or 0)
 
 
 def open_payments(now: datetime, limit: int = 50) -> list[int]:

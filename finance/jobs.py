@@ -1,6 +1,7 @@
-"""Background work on settlements."""
+"""Background work on settlements, and on the sums that reports read."""
 
 import logging
+import time
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
@@ -10,6 +11,7 @@ from core.db import db, unit_of_work
 from core.jobs import every, job
 from core.money import Money
 from donations.state import payment_identified
+from finance import summaries
 from finance.models import SettlementLine
 from finance.services import post_waiting_line, waiting_lines
 from ledger.services import open_exception
@@ -26,12 +28,14 @@ def post_lines_of(payment_ref: str) -> None:
 
 def post_lines(now: datetime, payment_ref: str | None = None) -> None:
     """Post waiting lines, each on its own: one that cannot be posted must not keep the others from it."""
-    waiting = waiting_lines(payment_ref)
+    waiting, begun = waiting_lines(payment_ref), time.monotonic()
     db.session.rollback()
     for line_id in waiting:
+        # Recorded when it is done: a report as of a minute ago must never gain what a long run posts only now.
+        moment = now + timedelta(seconds=time.monotonic() - begun)
         try:
             with unit_of_work():
-                post_waiting_line(line_id, now)
+                post_waiting_line(line_id, moment)
         except Exception:
             log.exception("settlement line %s cannot be posted", line_id)
 
@@ -51,6 +55,18 @@ def look_at_unposted_lines(now: datetime) -> None:
         with unit_of_work():
             amount = Money(line.net_minor, line.currency)
             open_exception("unmatched_settlement", "settlement", line.ref, now=now, amount=amount)
+
+
+@every(seconds=30)
+def keep_sums() -> None:
+    summaries.catch_up(utcnow())
+
+
+@every(seconds=1800)
+def compare_sums() -> None:
+    """Once a night; what differs is in the queue of finance."""
+    if summaries.claim_check(utcnow()):
+        summaries.check(utcnow())
 
 
 def _enqueue(_sender: object, *, provider: str, payment_ref: str) -> None:

@@ -12,7 +12,9 @@ from core.errors import Invalid
 from core.money import Money
 from donations import queries
 from donations.models import Campaign
+from finance.filters import Filters
 from finance.funnel import DIMENSIONS, funnel, total, write_csv
+from finance.totals import Figures, grand_totals
 from offices.labels import MEDIA_NAMES
 from staff import frame
 from staff.access import Actor, allowed
@@ -87,12 +89,17 @@ def funnel_csv() -> Response:
 
 def _card(_actor: Actor) -> str:
     """The last seven days at a glance."""
-    campaign = queries.front_campaign()
-    last = local_day(utcnow(), campaign.zone)
-    first = last - timedelta(days=6)
-    week = total(funnel(campaign, "medium", first=first, last=last))
-    money = Money(week.kept, campaign.currency)
-    return render_template("finance/_card.html", week=week, kept=money, first=first)
+    campaign, now = queries.front_campaign(), utcnow()
+    last = local_day(now, campaign.zone)
+    week = Filters(as_of=now, zone=campaign.zone, campaign=campaign.slug, first=last - timedelta(days=6), last=last)
+    figures = next((total.figures for total in grand_totals(week)), Figures())
+    return render_template(
+        "finance/_card.html",
+        paid=figures.gifts,
+        started=queries.started_since(campaign, week.moments()[0] or now),
+        kept=Money(figures.gross - figures.refunds - figures.disputes, campaign.currency),
+        first=week.first,
+    )
 
 
 def init_app(app: Flask) -> None:

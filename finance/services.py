@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from core.db import db, insert_if_absent
 from core.money import Money
 from donations.models import Dispute, Payment, Refund
-from finance.models import PayoutRecord, SettlementLine
+from finance.models import PayoutRecord, PayoutState, SettlementLine
 from ledger import accounts
 from ledger.models import Fund
 from ledger.services import Line, Source, close_exception, open_exception, post_entry, transfer
@@ -46,6 +46,8 @@ def record_settlement(provider: str, line: Settlement, now: datetime) -> None:
         dispute_ref=line.dispute_ref,
         payout_ref=line.payout_ref,
         payload=dict(line.payload),
+        recorded_at=now,
+        payout_recorded_at=now if line.payout_ref else None,
     )
     row = db.session.scalars(
         sa.select(SettlementLine).where(SettlementLine.provider == provider, SettlementLine.ref == line.ref)
@@ -76,6 +78,7 @@ def record_payout(provider: str, payout: Payout, lines: list[Settlement], now: d
             )
             .values(**values)
         )
+    _keep_state(provider, payout, now)
     # In one order for all workers: two that record the same lines must wait for each other, not block each other.
     refs = sorted(line.ref for line in lines)
     for start in range(0, len(refs), PAGE):
@@ -86,7 +89,21 @@ def record_payout(provider: str, payout: Payout, lines: list[Settlement], now: d
                 SettlementLine.ref.in_(refs[start : start + PAGE]),
                 SettlementLine.payout_ref.is_distinct_from(payout.ref),
             )
-            .values(payout_ref=payout.ref)
+            .values(payout_ref=payout.ref, payout_recorded_at=now)
+        )
+
+
+def _keep_state(provider: str, payout: Payout, now: datetime) -> None:
+    """That its row says so since now: reports of a past moment must tell what was known then."""
+    said = sa.select(PayoutRecord.id).where(
+        PayoutRecord.provider == provider,
+        PayoutRecord.ref == payout.ref,
+        PayoutRecord.state == payout.state,
+        PayoutRecord.arrives_at == payout.arrives_at,
+    )
+    if (payout_id := db.session.scalar(said)) is not None:
+        insert_if_absent(
+            PayoutState, payout_id=payout_id, state=payout.state, arrives_at=payout.arrives_at, recorded_at=now
         )
 
 

@@ -45,6 +45,11 @@ def transit(provider: str, currency: str) -> AccountRef:
     return AccountRef(f"transit:{provider}:{currency}", "transit", currency)
 
 
+def bank(currency: str) -> AccountRef:
+    """Our money at banks in one currency, as far as it is booked: below zero while bank lines are not imported yet."""
+    return AccountRef(f"bank:{currency}", "bank", currency)
+
+
 def suspense(currency: str) -> AccountRef:
     return AccountRef(f"suspense:{currency}", "suspense", currency)
 

@@ -1,5 +1,7 @@
 """Balances and totals: sums of postings, nothing else."""
 
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -7,7 +9,8 @@ import sqlalchemy as sa
 
 from core.db import db
 from core.money import Money
-from ledger.models import Account, Fund, JournalEntry, Posting
+from ledger.models import Account, Disbursement, Fund, JournalEntry, Posting
+from ledger.sums import fund_sums
 
 
 def balance(code: str) -> int:
@@ -63,17 +66,23 @@ class FundTotals:
 
 def fund_totals(fund: Fund, *, as_of: datetime | None = None) -> FundTotals:
     """Totals of what was recorded up to `as_of` (all, by default)."""
-    query = (
-        sa.select(Account.kind, sa.func.sum(Posting.credit_minor - Posting.debit_minor))
-        .join(Posting, Posting.account_id == Account.id)
-        .where(Account.fund_id == fund.id)
-        .group_by(Account.kind)
-    )
-    if as_of is not None:
-        query = query.join(JournalEntry, JournalEntry.id == Posting.entry_id).where(JournalEntry.recorded_at <= as_of)
-    credit = {kind: int(total) for kind, total in db.session.execute(query)}
+    return fund_totals_and_gifts(fund, as_of=as_of)[0]
+
+
+def fund_totals_and_gifts(fund: Fund, *, as_of: datetime | None = None) -> tuple[FundTotals, dict[int, int]]:
+    """Totals, and how many donations came to each campaign of the fund by its id; who paid twice counts once."""
+    credit: defaultdict[str, int] = defaultdict(int)
+    gifts: defaultdict[int, int] = defaultdict(int)
+    for row in fund_sums(fund.id, as_of):
+        credit[row.kind] += int(row.credit)
+        gifts[row.campaign_id] += int(row.gifts)
+    return totals_of_kinds(fund.currency, credit), gifts
+
+
+def totals_of_kinds(currency: str, credit: Mapping[str, int]) -> FundTotals:
+    """Totals from credits less debits of a fund's accounts by their kind."""
     return FundTotals(
-        currency=fund.currency,
+        currency=currency,
         raised=credit.get("gift", 0),
         refunded=-credit.get("refund", 0),
         disputed=-credit.get("dispute", 0),
@@ -82,3 +91,16 @@ def fund_totals(fund: Fund, *, as_of: datetime | None = None) -> FundTotals:
         spent=-credit.get("spent", 0),
         unsettled=-credit.get("receivable", 0),
     )
+
+
+def specialists_trained(fund: Fund, *, as_of: datetime | None = None) -> int:
+    """How many specialists the money was spent on: of payments to programmes that are posted and did not come back."""
+    sign = sa.case((JournalEntry.reverses_id.is_(None), 1), else_=-1)
+    query = (
+        sa.select(sa.func.coalesce(sa.func.sum(sign * Disbursement.specialists), 0))
+        .join(JournalEntry, JournalEntry.source_id == Disbursement.public_id)
+        .where(Disbursement.fund_id == fund.id, JournalEntry.source_type == "disbursement")
+    )
+    if as_of is not None:
+        query = query.where(JournalEntry.recorded_at <= as_of)
+    return int(db.session.scalar(query) or 0)

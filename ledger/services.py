@@ -13,8 +13,10 @@ from sqlalchemy.exc import IntegrityError
 from core.db import db, insert_if_absent, rows_changed
 from core.ids import new_entry_id
 from core.money import Money
+from ledger import periods
 from ledger.accounts import AccountRef, account_ids
 from ledger.models import JournalEntry, LedgerException, Posting
+from ledger.triggers import CLOSED
 
 BY_ITSELF = "went away by itself"
 
@@ -67,8 +69,9 @@ def post_entry(
 ) -> bool:
     """Post one entry; False when this source was posted before, and then nothing changes.
 
-    Amounts are minor units of each account's currency. Raises `UnbalancedEntry` unless debits equal credits in
-    every currency. Flushes, never commits.
+    Amounts are minor units of each account's currency. What occurred in a closed month is posted to the first moment
+    of the open one and keeps its true moment (`happened_at`, `late_for`). Raises `UnbalancedEntry` unless debits equal
+    credits in every currency. Flushes, never commits.
     """
     _require_balance(lines)
     if find_entry(source) is not None:
@@ -85,16 +88,16 @@ def post_entry(
         }
         for line in lines
     ]
-    entry = JournalEntry(
-        id=entry_id,
-        source_type=source.type,
-        source_id=source.id,
-        kind=source.kind,
-        occurred_at=occurred_at,
-        recorded_at=recorded_at,
-        donation_id=donation_id,
-        reverses_id=reverses_id,
-    )
+    entry = {
+        "id": entry_id,
+        "source_type": source.type,
+        "source_id": source.id,
+        "kind": source.kind,
+        "occurred_at": occurred_at,
+        "recorded_at": recorded_at,
+        "donation_id": donation_id,
+        "reverses_id": reverses_id,
+    }
     return _write(entry, postings)
 
 
@@ -106,21 +109,32 @@ def _require_balance(lines: Sequence[Line]) -> None:
         raise UnbalancedEntry(", ".join(f"{amount} {currency}" for currency, amount in balance.items()) or "empty")
 
 
-def _write(entry: JournalEntry, postings: list[dict[str, Any]]) -> bool:
-    source = Source(entry.source_type, entry.source_id, entry.kind)
+def _write(entry: dict[str, Any], postings: list[dict[str, Any]]) -> bool:
     savepoint = db.session.begin_nested()
     try:
         db.session.execute(sa.insert(Posting), postings)
-        db.session.add(entry)
-        db.session.flush()
-    except IntegrityError:
+        db.session.execute(sa.insert(JournalEntry).values(**entry))
+    except IntegrityError as refusal:
         savepoint.rollback()
-        # Another transaction posted the same source while we were at it; anything else is a real fault.
-        if find_entry(source) is None:
+        # Another transaction posted the same source while we were at it.
+        if find_entry(Source(entry["source_type"], entry["source_id"], entry["kind"])) is not None:
+            return False
+        if CLOSED not in str(refusal.orig):  # a real fault
             raise
-        return False
-    savepoint.commit()
-    return True
+    else:
+        savepoint.commit()
+        return True
+    # The database says that the month is closed: nobody has to look before each entry, and none slips in between.
+    return _write(_late(entry), postings)
+
+
+def _late(entry: dict[str, Any]) -> dict[str, Any]:
+    """The entry in the earliest open month, with a link back; in its own month if that was reopened meanwhile."""
+    happened: datetime = entry.get("happened_at") or entry["occurred_at"]
+    opened = periods.open_from()
+    if opened is None or opened <= happened:
+        return {**entry, "occurred_at": happened, "happened_at": None, "late_for": None}
+    return {**entry, "occurred_at": opened, "happened_at": happened, "late_for": periods.month_of(happened)}
 
 
 def find_entry(source: Source) -> uuid.UUID | None:
@@ -157,16 +171,16 @@ def reverse_entry(original: Source, kind: str, *, occurred_at: datetime, recorde
         }
         for posting in db.session.scalars(query)
     ]
-    entry = JournalEntry(
-        id=new_id,
-        source_type=source.type,
-        source_id=source.id,
-        kind=kind,
-        occurred_at=occurred_at,
-        recorded_at=recorded_at,
-        reverses_id=entry_id,
-        donation_id=db.session.scalar(sa.select(JournalEntry.donation_id).where(JournalEntry.id == entry_id)),
-    )
+    entry = {
+        "id": new_id,
+        "source_type": source.type,
+        "source_id": source.id,
+        "kind": kind,
+        "occurred_at": occurred_at,
+        "recorded_at": recorded_at,
+        "reverses_id": entry_id,
+        "donation_id": db.session.scalar(sa.select(JournalEntry.donation_id).where(JournalEntry.id == entry_id)),
+    }
     return _write(entry, postings)
 
 

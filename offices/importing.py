@@ -19,9 +19,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from core.cells import plain
 from core.db import db
+from core.decoding import NotText, detect_encoding, detect_separator, opened
 from core.errors import Invalid
 from core.i18n import DEFAULT_LOCALE, LOCALES, Localized
-from offices.decoding import NotText, detect_encoding, detect_separator, opened
 from offices.exporting import OFFICE_COLUMNS
 from offices.models import Office
 from offices.schemas import CODE, LIMITS, NO, OPTIONAL_CELLS, OPTIONAL_COLUMNS, YES

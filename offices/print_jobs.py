@@ -18,13 +18,14 @@ from queue import SimpleQueue
 
 from core.clock import utcnow
 from core.db import db, unit_of_work
+from core.files import reason_of
 from core.jobs import every, job
 from offices import print_services as services
 from offices.models import PrintBatch
 from offices.printing.formats import FORMATS
 from offices.printing.joining import NotOurs, join
 from offices.printing.pages import Run
-from offices.printing.press import Part, Press, PressFailed, reason_of
+from offices.printing.press import Part, Press, PressFailed
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +74,7 @@ class Printer:
             self._set_parts()
             self._join()
         with unit_of_work():
-            if not services.finish(self.batch_id, self.lease, utcnow()):
+            if not services.leases.finish(self.batch_id, self.lease, utcnow()):
                 raise Lost
         self.progress(self.total, self.total)
         for path in self.directory.iterdir():  # parts, and drafts of a process that was killed
@@ -84,7 +85,7 @@ class Printer:
         """After each step: hold the run, tell how far it is."""
         self.done = min(self.done + pages, self.total)
         with unit_of_work():
-            lease = services.keep(self.batch_id, self.lease, utcnow(), done=self.done)
+            lease = services.leases.keep(self.batch_id, self.lease, utcnow(), done=self.done)
         if lease is None:
             raise Lost
         self.lease = lease
@@ -163,7 +164,7 @@ def print_batch(batch_id: int, progress: Progress = lambda done, total: None) ->
     A failure is kept on the row and told in the log; asking again goes on from there.
     """
     with unit_of_work():
-        lease = services.claim(batch_id, utcnow())
+        lease = services.leases.claim(batch_id, utcnow())
     if lease is None:
         return False
     printer = Printer(db.session.get_one(PrintBatch, batch_id), lease, progress)
@@ -179,7 +180,7 @@ def print_batch(batch_id: int, progress: Progress = lambda done, total: None) ->
             if isinstance(error, NotOurs):  # a damaged part must be set anew
                 shutil.rmtree(printer.directory)
         with unit_of_work():
-            services.fail(batch_id, printer.lease, reason)
+            services.leases.fail(batch_id, printer.lease, reason)
         return False
     return True
 
@@ -221,7 +222,7 @@ def print_soon(batch_id: int) -> None:
 
 @every(seconds=10)
 def sweep() -> None:
-    ids = services.due(utcnow())
+    ids = services.leases.due(utcnow())
     db.session.rollback()
     for batch_id in ids:
         _print_when_there_is_room(batch_id)

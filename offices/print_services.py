@@ -1,13 +1,13 @@
 """The rules of print runs. Services flush; edges commit.
 
 A run is a row with a placement for each poster, and goes queued → running → done, or failed (asking again goes on where
-it stopped), or cancelled. Whoever prints holds it by a lease, whose exact end is the token: every step is a guarded
-update that finds the lease it set before, so two people printing one run make one file.
+it stopped), or cancelled. Whoever prints holds it by a lease (`core.leases`), so two people printing one run make one
+file.
 """
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,9 @@ import sqlalchemy as sa
 from flask import current_app
 from sqlalchemy.dialects import postgresql, sqlite
 
-from core.db import db, rows_changed
+from core.db import db
 from core.i18n import LOCALES
+from core.leases import Leases
 from offices import links
 from offices.errors import LanguageUnknown, UnknownOffice
 from offices.models import Office, Placement, PrintBatch
@@ -38,7 +39,7 @@ from offices.queries import placement_by_code
 MOST_COPIES = 10_000  # pages for one office
 MOST_PAGES = 100_000
 PACKAGINGS = ("pdf", "zip")
-LEASE = timedelta(seconds=60)  # a part takes less than a second
+leases = Leases(PrintBatch)  # a part takes less than a second
 
 
 def describe_run(campaign_id: int, format: str, language: str) -> Run:
@@ -175,48 +176,10 @@ def posters_between(batch: PrintBatch, first: int, last: int) -> list[Poster]:
     ]
 
 
-def _held(batch_id: int, lease: datetime) -> sa.ColumnElement[bool]:
-    return sa.and_(PrintBatch.id == batch_id, PrintBatch.state == "running", PrintBatch.lease_until == lease)
-
-
-def _changed(where: sa.ColumnElement[bool], **values: object) -> bool:
-    return rows_changed(db.session.execute(sa.update(PrintBatch).where(where).values(**values))) == 1
-
-
-def claim(batch_id: int, now: datetime) -> datetime | None:
-    """Take a run that waits, or whose printer was lost; the lease, or None when it is not to be had."""
-    lease = now + LEASE
-    waiting = sa.and_(PrintBatch.state.in_(("queued", "running")), PrintBatch.lease_until <= now)
-    taken = _changed(sa.and_(PrintBatch.id == batch_id, waiting), state="running", lease_until=lease, error=None)
-    return lease if taken else None
-
-
-def keep(batch_id: int, lease: datetime, now: datetime, **values: object) -> datetime | None:
-    """Hold on to a run and tell how far it is; the new lease, or None when it was cancelled or is another's."""
-    # Always later than the one before: it is the token.
-    renewed = max(now + LEASE, lease + timedelta(microseconds=1))
-    return renewed if _changed(_held(batch_id, lease), lease_until=renewed, **values) else None
-
-
-def finish(batch_id: int, lease: datetime, now: datetime) -> bool:
-    return _changed(
-        _held(batch_id, lease), state="done", done=PrintBatch.total, finished_at=now, lease_until=None, error=None
-    )
-
-
-def fail(batch_id: int, lease: datetime, reason: str) -> bool:
-    return _changed(_held(batch_id, lease), state="failed", error=reason[:200], lease_until=None)
-
-
-def release(batch_id: int, lease: datetime, now: datetime) -> bool:
-    """Let the next one who asks go on with a run that we hold."""
-    return _changed(_held(batch_id, lease), state="queued", lease_until=now)
-
-
 def cancel(batch: PrintBatch, now: datetime) -> None:
     """Raises `RunEnded`. Its posters are retired: nobody will ever see them."""
     open_states = PrintBatch.state.in_(("queued", "running", "failed"))
-    if not _changed(
+    if not leases.changed(
         sa.and_(PrintBatch.id == batch.id, open_states), state="cancelled", lease_until=None, finished_at=now
     ):
         raise RunEnded
@@ -239,7 +202,7 @@ def print_again(batch: PrintBatch, now: datetime) -> None:
     again = PrintBatch.state == "failed"
     if batch.state == "done" and not output_path(batch).exists():
         again = PrintBatch.state == "done"
-    _changed(
+    leases.changed(
         sa.and_(PrintBatch.id == batch.id, again), state="queued", lease_until=now, finished_at=None, error=None, done=0
     )
     db.session.refresh(batch)
@@ -260,11 +223,6 @@ def finished_file(batch: PrintBatch) -> Path:
     if batch.state != "done" or not path.exists():
         raise NotPrinted
     return path
-
-
-def due(now: datetime) -> list[int]:
-    query = sa.select(PrintBatch.id).where(PrintBatch.lease_until <= now).order_by(PrintBatch.id)
-    return list(db.session.scalars(query))
 
 
 def newest(limit: int = 50) -> list[PrintBatch]:

@@ -127,7 +127,7 @@ class Redemption(Base):
 
 
 class PassedOn(Base):
-    """A code that its holder gave to a friend: the old one is dead, the friend has a new one at an address of its own."""
+    """A code that its holder gave to a friend: the old one is dead, the friend has a new one at its own address."""
 
     __tablename__ = "passed_on_codes"
 

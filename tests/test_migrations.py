@@ -62,7 +62,8 @@ def triggers_installed() -> set[str]:
 def triggers_expected() -> set[str]:
     on_sqlite = db.engine.dialect.name == "sqlite"
     rooms = (ledger.triggers, staff.triggers, stickers.stock.triggers)
-    return {name for room in rooms for name in (room.SQLITE if on_sqlite else room.POSTGRESQL)}
+    names = {name for room in rooms for name in (room.SQLITE if on_sqlite else room.POSTGRESQL)}
+    return names | set(ledger.triggers.SQLITE_PERIODS if on_sqlite else ledger.triggers.POSTGRESQL_PERIODS)
 
 
 def differences() -> list[Any]:

@@ -7,7 +7,6 @@ loads no application. Typst remembers what it has laid out, so a press is replac
 """
 
 import contextlib
-import errno
 import json
 import os
 import subprocess
@@ -18,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from core.files import reason_of, write_whole
 from offices.printing.pages import ROOT, Poster, Run, Typesetter, framed
 
 PARTS = 8
@@ -105,25 +105,6 @@ class Press:
         process.stdout.close()
         process.kill()
         process.wait()
-
-
-def write_whole(target: Path, content: bytes) -> None:
-    """The file is there complete or not at all, also after a crash."""
-    draft = target.with_name(f"{target.name}.{os.getpid()}.draft")
-    try:
-        with draft.open("wb") as out:
-            out.write(content)
-            out.flush()
-            os.fsync(out.fileno())
-        draft.replace(target)
-    except OSError:
-        draft.unlink(missing_ok=True)
-        raise
-
-
-def reason_of(error: OSError) -> str:
-    full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-    return "disk_full" if error.errno in full else f"disk: {errno.errorcode.get(error.errno or 0, 'unknown')}"
 
 
 def _work(typesetter: Typesetter, task: Mapping[str, Any]) -> None:

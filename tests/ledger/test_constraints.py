@@ -339,12 +339,13 @@ def test_an_old_snapshot_cannot_add_to_an_entry_it_does_not_see(app: Flask, post
 def installed(connection: Connection) -> dict[str, str]:
     if connection.dialect.name == "sqlite":
         query = (
-            "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name IN ('journal_entries', 'postings')"
+            "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"
+            " AND tbl_name IN ('journal_entries', 'postings', 'accounting_periods')"
         )
         return {row[0]: row[1] for row in connection.execute(sa.text(query))}
     query = (
         "SELECT tgname, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal AND tgenabled = 'O'"
-        " AND tgrelid IN ('journal_entries'::regclass, 'postings'::regclass)"
+        " AND tgrelid IN ('journal_entries'::regclass, 'postings'::regclass, 'accounting_periods'::regclass)"
         " UNION SELECT proname, prosrc FROM pg_proc WHERE proname LIKE 'ledger%'"
     )
     return {row[0]: row[1] for row in connection.execute(sa.text(query))}
@@ -355,10 +356,13 @@ def test_installed_triggers_are_those_of_the_one_file(app: Flask) -> None:
         found = installed(connection)
         on_server = connection.dialect.name == "postgresql"
     if not on_server:
-        assert found == {name: text.strip() for name, text in triggers.SQLITE.items()}
+        written = {**triggers.SQLITE, **triggers.SQLITE_PERIODS}
+        assert found == {name: text.strip() for name, text in written.items()}
         return
-    assert found.keys() == triggers.POSTGRESQL.keys() | triggers.POSTGRESQL_FUNCTIONS.keys()
-    for name, text in triggers.POSTGRESQL_FUNCTIONS.items():
+    functions = {**triggers.POSTGRESQL_FUNCTIONS, **triggers.POSTGRESQL_PERIOD_FUNCTIONS}
+    on_tables = {**triggers.POSTGRESQL, **triggers.POSTGRESQL_PERIODS}
+    assert found.keys() == on_tables.keys() | functions.keys()
+    for name, text in functions.items():
         assert found[name] == text.split("$$")[1]
-    for name, text in triggers.POSTGRESQL.items():
+    for name, text in on_tables.items():
         assert found[name].replace("public.", "").split() == text.split()

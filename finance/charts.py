@@ -1,0 +1,66 @@
+"""Charts as SVG made here: bars with a title, a description and a table beside them, no script and no style attribute.
+
+Their colours are classes of the console's style sheet, so they follow the reader's light or dark.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup, escape
+
+WIDTH, HEIGHT, BASE = 720, 220, 190
+MOST_BARS = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """`label` stands below when there is room; `text` is what a pointer is told."""
+
+    label: str
+    value: int
+    text: str
+    href: str = ""
+
+
+def bars(values: Sequence[Bar], *, title: str, description: str, name: str) -> Markup:
+    """An inline SVG; `name` makes its ids unique on the page. Values below zero hang below the line. Empty for none."""
+    shown = list(values)[-MOST_BARS:]
+    if not shown or not any(bar.value for bar in shown):
+        return Markup("")
+    top, bottom = max(0, *(bar.value for bar in shown)), min(0, *(bar.value for bar in shown))
+    scale = (BASE - 10) / (top - bottom)
+    zero = 10 + top * scale
+    step = WIDTH / len(shown)
+    parts = [_bar(bar, place * step, step, zero, scale) for place, bar in enumerate(shown)]
+    parts += _labels(shown, step)
+    line = Markup('<line class="axis" x1="0" x2="{w}" y1="{y:.1f}" y2="{y:.1f}"/>').format(w=WIDTH, y=zero)
+    return Markup(
+        '<svg class="chart" viewBox="0 0 {w} {h}" role="img" aria-labelledby="{name}-title {name}-text">'
+        '<title id="{name}-title">{title}</title><desc id="{name}-text">{text}</desc>{line}{parts}</svg>'
+    ).format(w=WIDTH, h=HEIGHT, name=name, title=title, text=description, line=line, parts=Markup("").join(parts))
+
+
+def _bar(bar: Bar, x: float, step: float, zero: float, scale: float) -> Markup:
+    height = abs(bar.value) * scale
+    y = zero - height if bar.value >= 0 else zero
+    kind = "bar-up" if bar.value >= 0 else "bar-down"
+    rect = Markup(
+        '<rect class="{kind}" x="{x:.1f}" y="{y:.1f}" width="{w:.1f}" height="{h:.1f}" rx="2">'
+        "<title>{text}</title></rect>"
+    ).format(
+        kind=kind, x=x + step * 0.1, y=y, w=max(0.5, step * 0.8), h=max(height, 1 if bar.value else 0), text=bar.text
+    )
+    return Markup('<a href="{href}">{rect}</a>').format(href=bar.href, rect=rect) if bar.href else rect
+
+
+def _labels(shown: Sequence[Bar], step: float) -> list[Markup]:
+    """As many labels as fit next to each other."""
+    widest = max(len(bar.label) for bar in shown)
+    each = max(1, -(-(widest * 12 + 16) // max(1, int(step))))
+    return [
+        Markup('<text x="{x:.1f}" y="{y}" text-anchor="middle">{label}</text>').format(
+            x=min(max(place * step + step / 2, widest * 6), WIDTH - widest * 6), y=HEIGHT - 8, label=escape(bar.label)
+        )
+        for place, bar in enumerate(shown)
+        if place % each == 0
+    ]

@@ -1,0 +1,141 @@
+"""Settlement lines (the provider's own account, as it gave it) and payouts, as we knew them at the moment asked for."""
+
+from typing import Any
+
+import sqlalchemy as sa
+from flask_babel import lazy_gettext as _l
+
+from donations.models import Donation, Payment
+from finance.exports.columns import Column, Query
+from finance.exports.datasets.base import Dataset
+from finance.exports.datasets.conditions import asks_for_gifts, of_gifts, with_places, within
+from finance.filters import NOBODY, Filters
+from finance.models import PayoutRecord, PayoutState, SettlementLine
+from payments.base import SettlementKind
+
+KINDS = {
+    "charge": _l("Payment"),
+    "refund": _l("Refund"),
+    "refund_failure": _l("Failed refund"),
+    "dispute": _l("Dispute"),
+    "dispute_reversal": _l("Dispute won"),
+    "payout": _l("Payout"),
+    "payout_failure": _l("Failed payout"),
+    "other": _l("Other"),
+}
+LINES = (
+    Column("line", "code", _l("Line")),
+    Column("provider", "code", _l("Provider")),
+    Column("kind", "code", _l("Kind"), words=KINDS),
+    Column("created_at", "moment", _l("Created")),
+    Column("available_at", "moment", _l("Available")),
+    Column("currency", "code", _l("Currency")),
+    Column("amount", "money", _l("Amount"), "currency"),
+    Column("fee", "money", _l("Fee"), "currency"),
+    Column("net", "money", _l("Net"), "currency"),
+    Column("exchange_rate", "rate", _l("Rate")),
+    Column("donation", "code", _l("Donation")),
+    Column("payment", "text", _l("Provider's payment")),
+    Column("refund", "text", _l("Provider's refund")),
+    Column("dispute", "text", _l("Provider's dispute")),
+    Column("payout", "text", _l("Payout")),
+    Column("posted_at", "moment", _l("Posted")),
+)
+PAYOUTS = (
+    Column("payout", "code", _l("Payout")),
+    Column("provider", "code", _l("Provider")),
+    Column("created_at", "moment", _l("Created")),
+    Column("arrives_at", "day", _l("At the bank")),
+    Column("state", "code", _l("State")),
+    Column("currency", "code", _l("Currency")),
+    Column("amount", "money", _l("Amount"), "currency"),
+    Column("lines", "whole", _l("Lines")),
+    Column("lines_net", "money", _l("Net of its lines"), "currency"),
+)
+OF_PROVIDER = frozenset({"provider"})
+
+# What was there before moments of recording were kept counts from when it was posted or made.
+_known_at = sa.func.coalesce(SettlementLine.recorded_at, SettlementLine.posted_at, SettlementLine.created_at)
+_payout_known_at = sa.func.coalesce(SettlementLine.payout_recorded_at, _known_at)
+
+
+def _if_by_then(moment: Any, value: Any, filters: Filters) -> sa.ColumnElement[Any]:
+    return sa.case((moment <= filters.as_of, value))
+
+
+def settlements(filters: Filters, names: bool) -> Query:
+    of_payment = sa.and_(Payment.provider == SettlementLine.provider, Payment.payment_ref == SettlementLine.payment_ref)
+    # A payment may be older than what we learned of its reference: the line names its gift once it was posted.
+    gift = sa.and_(Donation.id == Payment.donation_id, SettlementLine.posted_at <= filters.as_of)
+    query = (
+        sa.select(
+            SettlementLine.id.label("key"),
+            SettlementLine.ref,
+            SettlementLine.provider,
+            SettlementLine.kind,
+            SettlementLine.created_at,
+            SettlementLine.available_at,
+            SettlementLine.currency,
+            SettlementLine.amount_minor,
+            SettlementLine.fee_minor,
+            SettlementLine.net_minor,
+            SettlementLine.exchange_rate,
+            Donation.public_id,
+            SettlementLine.payment_ref,
+            SettlementLine.refund_ref,
+            SettlementLine.dispute_ref,
+            _if_by_then(_payout_known_at, SettlementLine.payout_ref, filters),
+            _if_by_then(SettlementLine.posted_at, SettlementLine.posted_at, filters),
+        )
+        .outerjoin(Payment, of_payment)
+        .outerjoin(Donation, gift)
+        .where(_known_at <= filters.as_of, *within(SettlementLine.created_at, filters))
+    )
+    if filters.provider:
+        query = query.where(SettlementLine.provider == filters.provider)
+    if asks_for_gifts(filters) or filters.campaign or filters.fund or filters.currency:
+        gifts = with_places(sa.select(Donation.id)).where(*of_gifts(filters))
+        of_none = Donation.id.is_(None) if NOBODY in filters.values.values() else sa.false()
+        query = query.where(sa.or_(Donation.id.in_(gifts), of_none))
+    return query.order_by(SettlementLine.id)
+
+
+def payouts(filters: Filters, names: bool) -> Query:
+    newest = (
+        sa.select(PayoutState.payout_id, sa.func.max(PayoutState.id).label("id"))
+        .where(PayoutState.recorded_at <= filters.as_of)
+        .group_by(PayoutState.payout_id)
+        .subquery()
+    )
+    mine = sa.and_(
+        SettlementLine.provider == PayoutRecord.provider,
+        SettlementLine.payout_ref == PayoutRecord.ref,
+        SettlementLine.kind.not_in((SettlementKind.PAYOUT.value, SettlementKind.PAYOUT_FAILURE.value)),
+        _payout_known_at <= filters.as_of,
+    )
+    count = sa.select(sa.func.count(SettlementLine.id)).where(mine).scalar_subquery()
+    net = sa.select(sa.cast(sa.func.sum(SettlementLine.net_minor), sa.BigInteger)).where(mine).scalar_subquery()
+    query = (
+        sa.select(
+            PayoutRecord.id.label("key"),
+            PayoutRecord.ref,
+            PayoutRecord.provider,
+            PayoutRecord.created_at,
+            PayoutState.arrives_at,
+            PayoutState.state,
+            PayoutRecord.currency,
+            PayoutRecord.amount_minor,
+            count,
+            net,
+        )
+        .join(newest, newest.c.payout_id == PayoutRecord.id)
+        .join(PayoutState, PayoutState.id == newest.c.id)
+        .where(*within(PayoutRecord.created_at, filters))
+    )
+    if filters.provider:
+        query = query.where(PayoutRecord.provider == filters.provider)
+    return query.order_by(PayoutRecord.id)
+
+
+SETTLEMENTS = Dataset("settlements", _l("Settlements"), LINES, settlements)
+PAYOUT_LIST = Dataset("payouts", _l("Payouts"), PAYOUTS, payouts, filters=OF_PROVIDER)

@@ -1,0 +1,54 @@
+"""The table of the totals page, by each of its dimensions."""
+
+from functools import partial
+
+from flask_babel import lazy_gettext as _l
+
+from finance.exports.columns import Column, Row
+from finance.exports.datasets.base import Dataset
+from finance.filters import Filters
+from finance.totals import DIMENSIONS, totals
+from finance.totals_names import DIMENSION_NAMES
+
+FIGURES = {
+    "gross": _l("Received"),
+    "refunds": _l("Refunds"),
+    "disputes": _l("Disputes"),
+    "fees": _l("Fees"),
+    "sponsored": _l("Fees of the sponsor"),
+    "fx": _l("Differences of exchange"),
+    "net": _l("Net"),
+    "earmarked": _l("Earmarked"),
+}
+
+
+def _columns(by: str) -> tuple[Column, ...]:
+    return (
+        Column(by, "code", DIMENSION_NAMES[by]),
+        Column("currency", "code", _l("Currency")),
+        Column("gifts", "whole", _l("Gifts")),
+        *(Column(name, "money", title, "currency") for name, title in FIGURES.items()),
+        Column("disbursed", "money", _l("Spent"), "currency"),
+        Column("available", "money", _l("Available"), "currency", summed=False),
+    )
+
+
+def _table(by: str, filters: Filters) -> list[Row]:
+    return [
+        (
+            row.key,
+            row.currency,
+            row.figures.gifts,
+            *(getattr(row.figures, name) for name in FIGURES),
+            row.disbursed,
+            row.available,
+        )
+        for row in totals(filters, by).rows
+    ]
+
+
+ALL = tuple(
+    Dataset(f"totals-{by}", _l("Totals (%(by)s)", by=DIMENSION_NAMES[by]), _columns(by), table=partial(_table, by))
+    for by in DIMENSIONS
+    if by != "currency"  # a column of all of them
+)

@@ -1,0 +1,89 @@
+"""The month statement as a PDF, ready to sign, set by Typst in one of the three languages."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from babel.dates import format_date, format_datetime
+from flask_babel import force_locale
+from flask_babel import gettext as _
+
+from core.i18n import format_money
+from core.money import Money
+from finance.exports.columns import ControlTotals, Row
+from finance.exports.datasets.statement import PARTS
+from finance.exports.formats.base import Layout, Writer
+
+ROOT = Path(__file__).resolve().parents[3]
+SECONDS = 120
+ALWAYS = ("opening", "received", "closing")
+STRONG = ("opening", "net", "closing")
+
+
+class TypesettingFailed(Exception):
+    """Typst refused, or took too long."""
+
+
+class Statement(Writer):
+    ending, mimetype = "pdf", "application/pdf"
+
+    def __init__(self, path: Path, layout: Layout) -> None:
+        self.path, self.layout = path, layout
+        self._rows: list[dict[str, Any]] = []
+
+    def write(self, rows: Sequence[Row]) -> None:
+        names = [column.name for column in self.layout.columns]
+        self._rows += [dict(zip(names, row, strict=True)) for row in rows]
+
+    def close(self, totals: ControlTotals) -> None:
+        with force_locale(self.layout.language):
+            data = json.dumps(self._data(), ensure_ascii=False)
+        command = [sys.executable, "-m", "finance.exports.typesetting"]
+        try:
+            # Our own module; what is typed comes to it as data.
+            made = subprocess.run(command, cwd=ROOT, input=data.encode(), capture_output=True, timeout=SECONDS)  # noqa: S603
+        except subprocess.TimeoutExpired as late:
+            raise TypesettingFailed from late
+        if made.returncode:
+            raise TypesettingFailed(made.stderr.decode(errors="replace")[-500:])
+        self.path.write_bytes(made.stdout)
+
+    def _data(self) -> dict[str, Any]:
+        filters, language = self.layout.filters, self.layout.language
+        first, last = filters.first, filters.last
+        assert first is not None
+        assert last is not None
+        zone = ZoneInfo(filters.zone)
+        days = [format_date(day, "long", locale=language) for day in (first, last)]
+        as_of = format_datetime(filters.as_of.astimezone(zone), "d MMMM y, HH:mm:ss", locale=language)
+        month = format_date(first, "LLLL y", locale=language)
+        return {
+            "lang": language,
+            "house": "#BullyingFreeInternet",
+            "title": _("Statement for %(month)s", month=month),
+            "subtitle": _(
+                "%(first)s to %(last)s, days of the zone %(zone)s", first=days[0], last=days[1], zone=filters.zone
+            ),
+            "footer": _("Everything recorded up to %(moment)s (%(zone)s)", moment=as_of, zone=filters.zone),
+            "parts": [self._part(row) for row in self._rows],
+            "nothing": _("Nothing was posted up to the end of this month."),
+            "signatures": [_("Prepared by"), _("Checked by"), _("Approved by")],
+            "captions": {"name": _("position, name"), "signature": _("signature"), "date": _("date")},
+        }
+
+    def _part(self, row: dict[str, Any]) -> dict[str, Any]:
+        currency, titles = row["currency"], dict(PARTS[row["part"]].lines)
+        lines = [
+            {
+                "name": str(titles[name]),
+                "amount": format_money(Money(row[name], currency), self.layout.language),
+                "strong": name in STRONG,
+            }
+            for name in titles
+            if row[name] or name in ALWAYS
+        ]
+        return {"name": f"{PARTS[row['part']].title}: {row['name']}, {currency}", "rows": lines}

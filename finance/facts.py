@@ -1,0 +1,119 @@
+"""What each entry did to a fund, and which gift, place and day it belongs to: the one reading of postings for reports.
+
+Summaries add these rows up ahead of time, totals add up those that no summary has yet, lists show them.
+Dimensions are those of the donation behind the entry and never change: the code of its link and what that link is,
+the donation's language, and the provider on whose account the entry stands.
+"""
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import aliased
+
+from core.days import local_day, text_part
+from donations.models import Campaign, Donation
+from finance.filters import DEFAULT_ZONE, DIRECT, ELSEWHERE, NOBODY
+from ledger.models import Account, JournalEntry, Posting
+from ledger.sums import NO_GIFT, by_value, is_first_gift
+from offices.models import Office, Placement
+
+# Credits less debits of the fund's accounts are what it gained; these figures are shown as what was lost or is owed.
+SIGNS = {
+    "gross": ("gift", 1),
+    "refunds": ("refund", -1),
+    "disputes": ("dispute", -1),
+    "fees": ("fee", -1),
+    "sponsored": ("sponsor", -1),
+    "fx": ("fx", 1),
+    "spent": ("spent", -1),
+    "unsettled": ("receivable", -1),
+}
+_fund_campaign = aliased(Campaign)
+
+
+def _word(text: str) -> sa.ColumnElement[str]:
+    """A constant of ours in the statement itself: PostgreSQL takes equal parameters for different ones."""
+    return sa.literal_column(f"'{text}'")
+
+
+def amounts() -> dict[str, sa.ColumnElement[int]]:
+    """Figures of the postings in a group; those of the sponsor only where a gift's fee is meant, not its payment."""
+    gain = Posting.credit_minor - Posting.debit_minor
+    found: dict[str, sa.ColumnElement[int]] = {}
+    for name, (kind, sign) in SIGNS.items():
+        is_kind = Account.kind == _word(kind)
+        if name == "sponsored":
+            is_kind = sa.and_(is_kind, JournalEntry.donation_id.is_not(None))
+        found[name] = sa.func.sum(sa.case((is_kind, gain * sa.literal_column(str(sign))), else_=0))
+    return found
+
+
+def entries(*where: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    """A row for each entry that touched a fund's accounts (and each fund): its moments, figures and provider.
+
+    `where` bounds the moment of recording, and may speak of JournalEntry, Posting and Account besides.
+    """
+    code = sa.case((Account.kind == _word("receivable"), text_part(Account.code)))
+    return (
+        sa.select(
+            JournalEntry.id.label("entry_id"),
+            Account.fund_id.label("fund_id"),
+            JournalEntry.donation_id.label("donation_id"),
+            JournalEntry.occurred_at.label("occurred_at"),
+            JournalEntry.recorded_at.label("recorded_at"),
+            sa.func.coalesce(sa.func.max(code), _word(NOBODY)).label("provider"),
+            sa.case((is_first_gift(), 1), else_=0).label("gifts"),
+            *(amount.label(name) for name, amount in amounts().items()),
+        )
+        .select_from(JournalEntry)
+        .join(Posting, Posting.entry_id == JournalEntry.id)
+        .join(Account, Account.id == by_value(Posting.account_id))
+        .where(by_value(Account.fund_id).is_not(None), *where)
+        .group_by(JournalEntry.id, Account.fund_id)
+    )
+
+
+def dimensions(donation_id: Any) -> dict[str, sa.ColumnElement[Any]]:
+    """Keys of a row whose donation, link and office are joined (`joined`)."""
+    nobody = donation_id.is_(None)
+    no_link = (Placement.id.is_(None), _word(DIRECT))
+    return {
+        "placement": sa.case((nobody, _word(NOBODY)), no_link, else_=Placement.code),
+        "office": sa.case((nobody, _word(NOBODY)), no_link, (Office.id.is_(None), _word(ELSEWHERE)), else_=Office.code),
+        "medium": sa.case((nobody, _word(NOBODY)), no_link, else_=Placement.medium),
+        "language": sa.func.coalesce(Donation.locale, _word(NOBODY)),
+    }
+
+
+def joined(query: sa.Select[Any], donation_id: Any, fund_id: Any) -> sa.Select[Any]:
+    """Join what the donation of each row brings along. The day of what no gift is behind is of its fund's first
+    campaign."""
+    first = sa.select(sa.func.min(_fund_campaign.id)).where(_fund_campaign.fund_id == fund_id).scalar_subquery()
+    return (
+        query.outerjoin(Donation, Donation.id == donation_id)
+        .outerjoin(Campaign, Campaign.id == sa.func.coalesce(Donation.campaign_id, first))
+        .outerjoin(Placement, Placement.code == Donation.placement)
+        .outerjoin(Office, Office.id == Placement.office_id)
+    )
+
+
+def report_day(occurred_at: Any) -> sa.ColumnElement[Any]:
+    return local_day(occurred_at, sa.func.coalesce(Campaign.zone, _word(DEFAULT_ZONE)))
+
+
+def facts(*where: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    """`entries` with their days and dimensions."""
+    found = entries(*where).cte("entry_figures")
+    figures = [found.c[name] for name in ("gifts", *SIGNS)]
+    query = sa.select(
+        found.c.entry_id,
+        found.c.donation_id,
+        report_day(found.c.occurred_at).label("occurred_on"),
+        local_day(found.c.recorded_at, _word("UTC")).label("recorded_on"),
+        found.c.fund_id,
+        sa.func.coalesce(Donation.campaign_id, sa.literal_column(str(NO_GIFT))).label("campaign_id"),
+        *(key.label(name) for name, key in dimensions(found.c.donation_id).items()),
+        found.c.provider,
+        *figures,
+    ).select_from(found)
+    return joined(query, found.c.donation_id, found.c.fund_id)
