@@ -33,6 +33,7 @@ import finance.exports.api
 import finance.exports.cli
 import finance.exports.jobs
 import finance.exports.pages
+import finance.front
 import finance.gift_pages
 import finance.jobs
 import finance.pages
@@ -123,6 +124,7 @@ def create_app(settings: Mapping[str, Any] | None = None) -> Flask:
         offices.belonging_cli,
         offices.posters_cli,
         finance.pages,
+        finance.front,
         finance.gift_pages,
         finance.spending_pages,
         finance.totals_pages,

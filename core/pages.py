@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,11 @@ def format_moment(moment: datetime, zone: str) -> str:
     return f"{format_day(moment, zone)}, {format_clock(moment, zone)}"
 
 
+def format_month(month: object) -> str:
+    """A day's month, or one written as 2021-02: `February 2021`."""
+    return str(format_date(date.fromisoformat(f"{str(month)[:7]}-01"), "LLLL y", rebase=False))
+
+
 @cache
 def _fingerprint(path: Path) -> str:
     return f"{zlib.crc32(path.read_bytes()):08x}" if path.is_file() else ""
@@ -68,6 +73,6 @@ def init_app(app: Flask) -> None:
     app.register_blueprint(blueprint)
     _version_static_files(app)
     moments: Mapping[str, Any] = {"day": format_day, "clock": format_clock, "moment": format_moment}
-    app.jinja_env.filters.update({**moments, "number": format_decimal})
+    app.jinja_env.filters.update({**moments, "month": format_month, "number": format_decimal})
     app.jinja_env.tests["past"] = lambda moment: moment <= utcnow()
     app.jinja_env.globals["language_href"] = language_href

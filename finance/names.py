@@ -6,6 +6,7 @@ from flask_babel import lazy_gettext as _l
 
 from core.errors import DomainError
 from ledger import periods
+from offices.queries import offices
 
 DONATION_STATUS_NAMES = {
     "pending": _l("Started"),
@@ -95,4 +96,5 @@ def in_templates() -> dict[str, Any]:
         "code_statuses": CODE_STATUS_NAMES,
         "proposal_states": PROPOSAL_STATE_NAMES,
         "entry_names": ENTRY_NAMES,
+        "all_offices": offices,
     }

@@ -153,4 +153,4 @@ def _card(actor: Actor) -> str:
 def init_app(app: Flask) -> None:
     app.register_blueprint(blueprint)
     frame.add_entry(app, "periods.list_page", _l("Months"), icon="clock", order=46)
-    frame.add_card(app, _card, "finance", "admin", order=18)
+    frame.add_card(app, _card, "finance", "admin", order=3)

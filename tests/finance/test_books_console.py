@@ -358,7 +358,7 @@ def test_finance_closes_a_month_and_only_an_administrator_opens_it_again(
     money: House, at_desk: Callable[..., Browser]
 ) -> None:
     anna, root = at_desk("anna"), at_desk("root", "admin")
-    assert "2026-02 is over" in anna.get("/staff/months").text
+    assert "February 2026 is over" in anna.get("/staff/months").text
     assert anna.post("/staff/months/close", {"month": "2026-03"}).status_code == 409
     assert anna.post("/staff/months/close", {"month": "February"}).status_code == 422
     assert anna.post("/staff/months/close", {"month": "2026-02"}).status_code == 303
