@@ -44,7 +44,10 @@ class Story:
 
     def on(self, day: int, month: int = 2, hour: int = 9) -> None:
         """It is this day of 2026, at noon in Minsk."""
-        self.now = datetime(2026, month, day, hour, tzinfo=UTC)
+        self.at(datetime(2026, month, day, hour, tzinfo=UTC))
+
+    def at(self, now: datetime) -> None:
+        self.now = now
         self.sandbox.clock.offset = self.now.timestamp() - time.time() + 1
 
     def give(self, name: str, amount: int) -> None:
