@@ -14,6 +14,7 @@ from donations import queries
 from donations.models import Campaign
 from finance.funnel import DIMENSIONS, funnel, total, write_csv
 from offices.labels import MEDIA_NAMES
+from offices.queries import campaign_choices
 from staff import frame
 from staff.access import Actor, allowed
 
@@ -64,6 +65,7 @@ def funnel_page() -> str:
     return render_template(
         "finance/funnel.html",
         campaign=campaign,
+        campaigns=campaign_choices(),
         rows=rows[:ROWS_SHOWN],
         more=max(0, len(rows) - ROWS_SHOWN),
         total=total(rows),
