@@ -1,6 +1,8 @@
 """The campaign team makes and edits campaigns, their resources, and what gifts earn."""
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -160,6 +162,24 @@ def test_of_two_editors_the_second_is_told_and_saves_knowingly(at_console: AtCon
     assert (campaign().goal_minor, campaign().title["en"]) == (70_000_00, "A bullying-free internet")
     assert second.post(PAGE, {**shown, "goal": "70000"}).status_code == 303
     assert (campaign().goal_minor, campaign().title["en"]) == (70_000_00, "Kind net")
+
+
+def test_of_many_editors_at_one_instant_one_saves(at_console: AtConsole) -> None:
+    browsers = [at_console(role) for role in ("campaign", "admin")]
+    forms = [{**form_at(browser, PAGE), "goal": f"{place}0000"} for place, browser in enumerate(browsers, start=6)]
+    start = threading.Barrier(len(browsers))
+
+    def press(browser: Browser, form: dict[str, str]) -> int:
+        start.wait(30)
+        return browser.post(PAGE, form).status_code
+
+    with ThreadPoolExecutor(len(browsers)) as pool:
+        answers = list(pool.map(press, browsers, forms))
+    assert sorted(answers) == [303, 409]
+    assert campaign().goal_minor == (60_000_00, 70_000_00)[answers.index(303)]
+    db.session.rollback()
+    changes = sa.select(sa.func.count()).where(AuditEntry.action == "campaign.changed")
+    assert db.session.scalar(changes) == 1
 
 
 def test_a_refusal_does_not_hide_the_change_of_another_editor(at_console: AtConsole) -> None:
