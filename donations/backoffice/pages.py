@@ -25,7 +25,7 @@ resource_pages.add_to(blueprint)
 rule_pages.add_to(blueprint)
 
 STATE_NAMES = {"planned": _l("not begun"), "open": _l("open"), "over": _l("over")}
-FEE_NAMES = {"fund": _l("the fund: they lessen what is earmarked"), "sponsor": _l("a sponsor: the fund gets all")}
+FEE_NAMES = {"fund": _l("the fund"), "sponsor": _l("a sponsor")}
 
 
 @blueprint.context_processor

@@ -22,7 +22,7 @@ from stickers.stock.errors import UnknownPack
 
 blueprint = Blueprint("packs", __name__)
 
-KIND_NAMES = {"physical": _l("stickers, handed over at an office"), "digital": _l("a file, downloaded")}
+KIND_NAMES = {"physical": _l("stickers, at an office"), "digital": _l("a file to download")}
 BODY_MEGABYTES = 48  # more than both files may have: which one is too large is then said at its field
 KEEPERS = {"picture": uploads.keep_picture, "download": uploads.keep_download}
 
