@@ -18,6 +18,7 @@ import core.outbox
 import core.pages
 import core.throttle
 import donations.api
+import donations.backoffice.pages
 import donations.friends
 import donations.jobs
 import donations.letters
@@ -44,6 +45,7 @@ import finance.totals_pages
 import offices.belonging_cli
 import offices.cli
 import offices.console
+import offices.form_console
 import offices.member_console
 import offices.pages
 import offices.posters_cli
@@ -58,11 +60,13 @@ import staff.cli
 import staff.member_pages
 import staff.pages
 import staff.token_pages
+import stickers.backoffice.pages
 import stickers.counter.api
 import stickers.counter.pages
 import stickers.pages
 import stickers.stock.api
 import stickers.stock.cli
+import stickers.stock.closing
 import stickers.stock.letters
 import stickers.stock.pages
 import stickers.stock.public
@@ -109,16 +113,20 @@ def create_app(settings: Mapping[str, Any] | None = None) -> Flask:
         donations.friends,
         donations.lost_codes,
         donations.posters,
+        donations.backoffice.pages,
         stickers.pages,
+        stickers.backoffice.pages,
         stickers.counter.pages,
         stickers.counter.api,
         stickers.stock.pages,
         stickers.stock.public,
         stickers.stock.api,
         stickers.stock.cli,
+        stickers.stock.closing,
         offices.pages,
         offices.console,
         offices.print_console,
+        offices.form_console,
         offices.member_console,
         offices.cli,
         offices.belonging_cli,

@@ -1,6 +1,6 @@
 """Pages of codes that were given to a friend, for the donor who gives and the friend who holds."""
 
-from flask import Blueprint, Flask, redirect, render_template, send_file, url_for
+from flask import Blueprint, Flask, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 
 from core.clock import utcnow
@@ -62,7 +62,7 @@ def give_further(token: str) -> ResponseReturnValue:
 @blueprint.get("/g/<token>/pack")
 def pack(token: str) -> ResponseReturnValue:
     """The file of a digital pack, for whoever has the friend's address."""
-    return send_file(file_of(passed_by_token(token).code), as_attachment=True, max_age=0)
+    return file_of(passed_by_token(token).code)
 
 
 def init_app(app: Flask) -> None:

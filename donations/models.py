@@ -58,6 +58,7 @@ class Campaign(Base):
     opens_at: Mapped[datetime | None]
     closes_at: Mapped[datetime | None]
     collect_until: Mapped[datetime | None]  # until when packs are handed over for codes; null: as long as there are any
+    front_since: Mapped[datetime | None]  # the latest one stands at `/`; without any, the first campaign
 
     fund: Mapped[Fund] = relationship(lazy="joined")
     resources: Mapped[list["CampaignResource"]] = relationship(order_by="CampaignResource.position")

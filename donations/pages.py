@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from flask import Blueprint, Flask, current_app, redirect, render_template, request, send_file, url_for
+from flask import Blueprint, Flask, current_app, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import ngettext
@@ -149,7 +149,7 @@ def pay(token: str) -> ResponseReturnValue:
 @blueprint.get("/d/<token>/packs/<code>")
 def pack(token: str, code: str) -> ResponseReturnValue:
     """The file of a digital pack, for whoever has the donation's address and the pack's code."""
-    return send_file(download_of(queries.donation_by_token(token).id, code), as_attachment=True, max_age=0)
+    return download_of(queries.donation_by_token(token).id, code)
 
 
 def init_app(app: Flask) -> None:

@@ -21,8 +21,9 @@ def campaign_by_slug(slug: str) -> Campaign:
 
 
 def front_campaign() -> Campaign:
-    """The campaign that `/` shows: the first one. Raises `UnknownCampaign` when there is none yet."""
-    campaign = db.session.scalar(sa.select(Campaign).order_by(Campaign.id).limit(1))
+    """The campaign that `/` shows: the one chosen last, else the first. Raises `UnknownCampaign` without any."""
+    chosen_last = Campaign.front_since.is_(None), Campaign.front_since.desc(), Campaign.id
+    campaign = db.session.scalar(sa.select(Campaign).order_by(*chosen_last).limit(1))
     if campaign is None:
         raise errors.UnknownCampaign
     return campaign

@@ -16,6 +16,7 @@ from finance.filters import Filters
 from finance.funnel import DIMENSIONS, funnel, total, write_csv
 from finance.totals import Figures, grand_totals
 from offices.labels import MEDIA_NAMES
+from offices.queries import campaign_choices
 from staff import frame
 from staff.access import Actor, allowed
 
@@ -66,6 +67,7 @@ def funnel_page() -> str:
     return render_template(
         "finance/funnel.html",
         campaign=campaign,
+        campaigns=campaign_choices(),
         rows=rows[:ROWS_SHOWN],
         more=max(0, len(rows) - ROWS_SHOWN),
         total=total(rows),

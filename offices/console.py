@@ -35,6 +35,7 @@ def names() -> dict[str, object]:
         "languages": LANGUAGE_NAMES,
         "zone": labels.ZONE,
         "origin": current_app.config["PUBLIC_URL"],
+        "campaign_choices": queries.campaign_choices,
     }
 
 
@@ -148,8 +149,10 @@ def make_link() -> ResponseReturnValue:
 
 
 def campaign_of_console() -> int:
-    """The id of the campaign that links and posters are made for. Raises `NotFound` when there is none yet."""
-    found = queries.campaign_id(None)
+    """The id of the campaign that links and posters are made for: the one that was chosen, else the front one.
+
+    Raises `NotFound` when there is none like this."""
+    found = queries.campaign_id(request.values.get("campaign") or None)
     if found is None:
         raise NotFound
     return found

@@ -47,6 +47,7 @@ def _office_page(code: str, refusal: DomainError | None = None) -> str:
         "offices/office.html",
         office=office,
         links=listing.newest_placements(office),
+        of_all=belonging.works_for_all(acting()),
         members=belonging.staff_of(office) if acting().has("admin") else None,
         copies=request.values.get("copies", "1"),
         refusal=refusal,

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import aliased, joinedload
 
 from core.db import db
+from core.i18n import LocalizedText
 from offices.errors import UnknownOffice, UnknownPlacement
 from offices.links import read_code
 from offices.models import Office, Placement
@@ -14,7 +15,13 @@ from offices.models import Office, Placement
 PAGE = 1000
 
 # Campaigns are a room above this one: here only the foreign key's target and what stands in its page's address.
-campaigns = sa.table("campaigns", sa.column("id"), sa.column("slug"))
+campaigns = sa.table(
+    "campaigns",
+    sa.column("id"),
+    sa.column("slug"),
+    sa.column("title", LocalizedText()),
+    sa.column("front_since"),
+)
 _successor = aliased(Placement)
 
 
@@ -99,9 +106,21 @@ def taken_codes(codes: Iterable[str]) -> set[str]:
 
 
 def campaign_id(slug: str | None) -> int | None:
-    """The id of this campaign, or of the first one; None when there is none."""
-    query = sa.select(campaigns.c.id).order_by(campaigns.c.id).limit(1)
-    return db.session.scalar(query if slug is None else query.where(campaigns.c.slug == slug))
+    """The id of this campaign, or of the one at the front; None when there is none."""
+    query = _front_first(sa.select(campaigns.c.id)).limit(1)
+    found: int | None = db.session.scalar(query if slug is None else query.where(campaigns.c.slug == slug))
+    return found
+
+
+def _front_first(query: sa.Select[Any]) -> sa.Select[Any]:
+    """The campaign that was chosen for the front page last, then by age."""
+    return query.order_by(campaigns.c.front_since.is_(None), campaigns.c.front_since.desc(), campaigns.c.id)
+
+
+def campaign_choices() -> list[tuple[str, str]]:
+    """(slug, title) of all campaigns, the front one first."""
+    query = _front_first(sa.select(campaigns.c.slug, campaigns.c.title))
+    return [(slug, str(title)) for slug, title in db.session.execute(query)]
 
 
 def campaign_slugs() -> dict[int, str]:

@@ -28,8 +28,10 @@ class StickerPack(Base):
     name: Mapped[Localized] = mapped_column(LocalizedText)
     description: Mapped[Localized] = mapped_column(LocalizedText)
     kind: Mapped[str] = mapped_column(sa.String(10), default="physical")
-    picture: Mapped[str] = mapped_column(sa.String(120))  # file below stickers/static/packs
-    download: Mapped[str | None] = mapped_column(sa.String(120))  # below stickers/downloads, of a digital pack
+    # Files that came with the package lie below stickers/static/packs and stickers/downloads; see `stickers.files`.
+    picture: Mapped[str] = mapped_column(sa.String(120))
+    download: Mapped[str | None] = mapped_column(sa.String(120))  # of a digital pack
+    retired_at: Mapped[datetime | None]  # no new rule gives it
 
 
 class StickerRule(Base):
@@ -127,7 +129,7 @@ class Redemption(Base):
 
 
 class PassedOn(Base):
-    """A code that its holder gave to a friend: the old one is dead, the friend has a new one at its own address."""
+    """A code that its holder gave to a friend: the old one is dead, the new one has an address of its own."""
 
     __tablename__ = "passed_on_codes"
 

@@ -1,4 +1,4 @@
-"""back office"""
+"""back office: which campaign stands at the front, packs that are given out no longer"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -11,8 +11,10 @@ depends_on = None
 
 
 def upgrade() -> None:
-    pass
+    op.add_column("campaigns", sa.Column("front_since", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("sticker_packs", sa.Column("retired_at", sa.DateTime(timezone=True), nullable=True))
 
 
 def downgrade() -> None:
-    pass
+    op.drop_column("sticker_packs", "retired_at")
+    op.drop_column("campaigns", "front_since")
