@@ -35,6 +35,7 @@ import finance.gift_pages
 import finance.jobs
 import finance.pages
 import finance.period_pages
+import finance.runs_cli
 import finance.spending_pages
 import finance.totals_cli
 import finance.totals_pages
@@ -110,6 +111,7 @@ def create_app(settings: Mapping[str, Any] | None = None) -> Flask:
         finance.exports.cli,
         finance.books_cli,
         finance.bank.cli,
+        finance.runs_cli,
         webhooks.api,
         webhooks.cli,
         ops.cli,
