@@ -27,6 +27,7 @@ import finance.bank.cli
 import finance.bank.pages
 import finance.books_cli
 import finance.cli
+import finance.exception_pages
 import finance.exports.api
 import finance.exports.cli
 import finance.exports.jobs
@@ -35,6 +36,7 @@ import finance.gift_pages
 import finance.jobs
 import finance.pages
 import finance.period_pages
+import finance.run_letters
 import finance.runs_cli
 import finance.spending_pages
 import finance.totals_cli
@@ -52,6 +54,7 @@ import payments.registry
 import staff.cli
 import staff.pages
 import stickers.pages
+import webhooks.acts
 import webhooks.api
 import webhooks.cli
 import webhooks.jobs
@@ -105,6 +108,7 @@ def create_app(settings: Mapping[str, Any] | None = None) -> Flask:
         finance.api,
         finance.period_pages,
         finance.bank.pages,
+        finance.exception_pages,
         finance.exports.pages,
         finance.exports.api,
         finance.cli,

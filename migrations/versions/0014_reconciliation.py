@@ -45,7 +45,7 @@ def upgrade() -> None:
         "run_alerts",
         sa.Column("id", key, nullable=False),
         sa.Column("run_id", key, nullable=False),
-        sa.Column("member_id", sa.Integer(), nullable=False),
+        sa.Column("member_id", key, nullable=False),
         sa.Column("names", sa.JSON(), nullable=False),
         sa.ForeignKeyConstraint(["run_id"], ["finance_runs.id"], name=op.f("fk_run_alerts_run_id")),
         sa.ForeignKeyConstraint(["member_id"], ["staff_members.id"], name=op.f("fk_run_alerts_member_id")),

@@ -30,7 +30,13 @@ from tests.house import House
 from tests.webhooks.history import rows_kept
 
 MAPPING = Mapping(
-    day="Date", amount="Amount", reference="Text", day_format="%Y-%m-%d", decimal=".", opening="Opening", closing="Closing"
+    day="Date",
+    amount="Amount",
+    reference="Text",
+    day_format="%Y-%m-%d",
+    decimal=".",
+    opening="Opening",
+    closing="Closing",
 )
 BankLine = tuple[date, int, str]  # day, cents, text
 GIFTS = (2500, 5000, 1000, 20_000, 700, 12_345, 50_000, 3333)
