@@ -30,6 +30,7 @@ import finance.bank.cli
 import finance.bank.pages
 import finance.books_cli
 import finance.cli
+import finance.exception_pages
 import finance.exports.api
 import finance.exports.cli
 import finance.exports.jobs
@@ -39,6 +40,8 @@ import finance.gift_pages
 import finance.jobs
 import finance.pages
 import finance.period_pages
+import finance.run_letters
+import finance.runs_cli
 import finance.spending_pages
 import finance.totals_cli
 import finance.totals_pages
@@ -70,6 +73,7 @@ import stickers.stock.closing
 import stickers.stock.letters
 import stickers.stock.pages
 import stickers.stock.public
+import webhooks.acts
 import webhooks.api
 import webhooks.cli
 import webhooks.jobs
@@ -140,12 +144,14 @@ def create_app(settings: Mapping[str, Any] | None = None) -> Flask:
         finance.api,
         finance.period_pages,
         finance.bank.pages,
+        finance.exception_pages,
         finance.exports.pages,
         finance.exports.api,
         finance.cli,
         finance.exports.cli,
         finance.books_cli,
         finance.bank.cli,
+        finance.runs_cli,
         webhooks.api,
         webhooks.cli,
         ops.cli,

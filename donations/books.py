@@ -104,7 +104,7 @@ def post_stray_payment(provider: str, fact: PaymentFact, now: datetime, *, donat
         return
     currency = fact.amount.currency
     _post(
-        _stray("payment", provider, reference),
+        stray_source("payment", provider, reference),
         accounts.stray_receivable(provider, currency),
         accounts.suspense(currency),
         fact.amount,
@@ -119,7 +119,7 @@ def post_stray_payment(provider: str, fact: PaymentFact, now: datetime, *, donat
 def place_stray_payment(provider: str, fact: PaymentFact, now: datetime) -> None:
     """Its payment is known by now: what stood in suspense until then is taken out of it."""
     for reference in filter(None, (fact.payment_ref, fact.checkout_ref)):
-        source = _stray("payment", provider, reference)
+        source = stray_source("payment", provider, reference)
         if reverse_entry(source, "placed", occurred_at=fact.occurred_at, recorded_at=now):
             close_exception("unknown_payment", "payment", reference, now=now)
 
@@ -128,7 +128,7 @@ def post_stray_refund(provider: str, fact: RefundFact, now: datetime) -> bool:
     """A refund of money that stands in suspense; False when there is no such money."""
     if not _stands_in_suspense(provider, fact.payment_ref):
         return False
-    source, currency = _stray("refund", provider, fact.refund_ref), fact.amount.currency
+    source, currency = stray_source("refund", provider, fact.refund_ref), fact.amount.currency
     # Posted even when it has failed: a word of its success that comes after that must find the entry there.
     _post(
         source,
@@ -154,7 +154,7 @@ def post_stray_dispute(provider: str, fact: DisputeFact, now: datetime) -> bool:
     for movement in fact.movements:
         debit, credit = (taken, given) if movement.withdrawn else (given, taken)
         _post(
-            _stray("dispute", provider, movement.settlement_ref),
+            stray_source("dispute", provider, movement.settlement_ref),
             debit,
             credit,
             fact.amount,
@@ -165,10 +165,11 @@ def post_stray_dispute(provider: str, fact: DisputeFact, now: datetime) -> bool:
     return True
 
 
-def _stray(what: str, provider: str, reference: str) -> Source:
+def stray_source(what: str, provider: str, reference: str) -> Source:
+    """Of the entry that holds a stray payment, refund or dispute movement (`what`) of the provider."""
     kinds = {"payment": "gift", "refund": "refund", "dispute": "moved"}
     return Source(f"stray_{what}", f"{provider}:{reference}"[-80:], kinds[what])
 
 
 def _stands_in_suspense(provider: str, payment_ref: str) -> bool:
-    return find_entry(_stray("payment", provider, payment_ref)) is not None
+    return find_entry(stray_source("payment", provider, payment_ref)) is not None

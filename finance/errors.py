@@ -182,3 +182,33 @@ class FormKeyInvalid(Invalid):
 class UnknownSponsorPayment(NotFound):
     code = "unknown_sponsor_payment"
     text = _l("There is no such payment of the sponsor.")
+
+
+class UnknownException(NotFound):
+    code = "exception_not_found"
+    text = _l("There is no such matter.")
+
+
+class Resolved(Conflict):
+    code = "exception_resolved"
+    text = _l("This has been resolved meanwhile. The page shows how it stands now.")
+
+
+class NoRate(Conflict):
+    code = "fee_without_rate"
+    text = _l("No gift of this fund was settled in that currency yet, so there is no rate for the fee.")
+
+
+class DonationUnknown(Invalid):
+    code = "donation_unknown"
+    text = _l("There is no donation with this number. Copy it from the address of the donation's page.")
+
+
+class NoSuchAttempt(Invalid):
+    code = "donation_without_attempt"
+    text = _l("This donation has no unpaid attempt of this amount. Choose another one, or give the money back.")
+
+
+class FundUnknown(Invalid):
+    code = "fund_unknown"
+    text = _l("Please choose a fund.")

@@ -13,7 +13,7 @@ from core.money import Money
 from donations.state import payment_identified
 from finance import summaries
 from finance.models import SettlementLine
-from finance.services import post_waiting_line, waiting_lines
+from finance.services import misplaced_lines, post_waiting_line, replace_line, waiting_kind, waiting_lines
 from ledger.services import open_exception
 
 log = logging.getLogger(__name__)
@@ -38,6 +38,20 @@ def post_lines(now: datetime, payment_ref: str | None = None) -> None:
                 post_waiting_line(line_id, moment)
         except Exception:
             log.exception("settlement line %s cannot be posted", line_id)
+    if payment_ref is not None:
+        replace_lines(now, payment_ref)
+
+
+def replace_lines(now: datetime, payment_ref: str | None = None) -> None:
+    """Post anew what stood outside every fund until its payment turned out to be ours."""
+    misplaced = misplaced_lines(payment_ref)
+    db.session.rollback()
+    for line_id in misplaced:
+        try:
+            with unit_of_work():
+                replace_line(line_id, now)
+        except Exception:
+            log.exception("settlement line %s cannot be posted anew", line_id)
 
 
 @every(seconds=60)
@@ -54,7 +68,7 @@ def look_at_unposted_lines(now: datetime) -> None:
     for line in list(db.session.scalars(query)):
         with unit_of_work():
             amount = Money(line.net_minor, line.currency)
-            open_exception("unmatched_settlement", "settlement", line.ref, now=now, amount=amount)
+            open_exception(waiting_kind(line), "settlement", line.ref, now=now, amount=amount)
 
 
 @every(seconds=30)

@@ -9,14 +9,27 @@ from core.db import db, insert_if_absent
 from core.money import Money
 from donations.models import Dispute, Payment, Refund
 from finance.models import PayoutRecord, PayoutState, SettlementLine
+from finance.strays import ASIDE as ASIDE_KIND
+from finance.strays import PREFIX as STRAY_KIND
+from finance.strays import aside_lines, stray_behind, stray_lines
 from ledger import accounts
-from ledger.models import Fund
-from ledger.services import Line, Source, close_exception, open_exception, post_entry, transfer
+from ledger.models import Fund, JournalEntry
+from ledger.services import (
+    Line,
+    Source,
+    close_exception,
+    find_entry,
+    open_exception,
+    post_entry,
+    reverse_entry,
+    transfer,
+)
 from payments.base import Payout, Settlement, SettlementKind
 
 PAYOUT_KINDS = (SettlementKind.PAYOUT, SettlementKind.PAYOUT_FAILURE)
 PAYOUT_ENDED = ("failed", "canceled")
 PAGE = 500
+WAITING_KINDS = ("unmatched_settlement", "missing_event")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +65,33 @@ def record_settlement(provider: str, line: Settlement, now: datetime) -> None:
     row = db.session.scalars(
         sa.select(SettlementLine).where(SettlementLine.provider == provider, SettlementLine.ref == line.ref)
     ).one()
+    if not new:
+        _compare(row, line, now)
     if row.posted_at is None and post_line(row, now) and not new:
         _matched(row, now)
 
 
+def _compare(row: SettlementLine, line: Settlement, now: datetime) -> None:
+    """A line never changes at the provider: where ours says something else, one of the two is wrong, and shown."""
+    amounts = row.amount_minor == line.amount.minor and row.currency == line.amount.currency
+    fee = row.fee_minor == line.fee.minor and row.net_minor == line.net.minor
+    told = {"amount": line.amount.minor, "fee": line.fee.minor, "net": line.net.minor}
+    for kind, differs in (("line_differs", not amounts), ("fee_changed", amounts and not fee)):
+        if differs:
+            amount = Money(line.net.minor - row.net_minor, row.currency)
+            open_exception(kind, "settlement", row.ref, now=now, amount=amount, details=told)
+        else:
+            close_exception(kind, "settlement", row.ref, now=now)
+
+
 def _matched(row: SettlementLine, now: datetime) -> None:
-    close_exception("unmatched_settlement", "settlement", row.ref, now=now)
+    for kind in WAITING_KINDS:
+        close_exception(kind, "settlement", row.ref, now=now)
+
+
+def waiting_kind(row: SettlementLine) -> str:
+    """What it is called when a line has waited for too long: a charge means that a gift was never told to us."""
+    return "missing_event" if row.kind == SettlementKind.CHARGE else "unmatched_settlement"
 
 
 def record_payout(provider: str, payout: Payout, lines: list[Settlement], now: datetime) -> None:
@@ -109,26 +143,80 @@ def _keep_state(provider: str, payout: Payout, now: datetime) -> None:
 
 def post_line(row: SettlementLine, now: datetime) -> bool:
     """Post a line if everything it is about is known; whether it was posted."""
-    net = Money(row.net_minor, row.currency)
+    net, kind = Money(row.net_minor, row.currency), row.kind
     provider_account = accounts.provider_balance(row.provider, row.currency)
-    donation_id = None
+    origin = _origin_of(row)
+    donation_id = origin.payment.donation_id if origin else None
     if row.kind in PAYOUT_KINDS:
         lines = transfer(accounts.transit(row.provider, row.currency), provider_account, -net)
-    elif row.kind == SettlementKind.OTHER or not row.amount_minor:
-        # A line of nothing but a fee has no ratio that would bring the fee to the fund's currency: a person decides.
+    elif _is_only_fee(row) and (origin or _names_something(row)):
+        if origin is None or (ratio := _ratio_of(origin.payment)) is None:
+            return False
+        lines = _fee_lines(row, origin.payment, ratio)
+    elif row.kind in (SettlementKind.OTHER, SettlementKind.FEE) or not row.amount_minor:
+        # Nothing has a ratio that would bring it to a fund's currency: a person decides.
         lines = transfer(provider_account, accounts.suspense(row.currency), net)
         open_exception("unexplained_settlement", "settlement", row.ref, now=now, amount=net)
-    elif origin := _origin_of(row):
+    elif origin:
         lines = _conversion_lines(row, origin)
-        donation_id = origin.payment.donation_id
+    elif stray := stray_behind(row):
+        lines, kind = stray_lines(row, stray), STRAY_KIND + row.kind
     else:
         return False
     if lines:
-        source = Source("settlement", row.ref, row.kind)
+        source = Source("settlement", row.ref, kind)
         post_entry(source, lines, occurred_at=row.created_at, recorded_at=now, donation_id=donation_id)
     row.posted_at = now
     db.session.flush()
     return True
+
+
+def set_aside(row: SettlementLine, now: datetime) -> bool:
+    """Book a waiting line to suspense, so that our books equal the provider's; False when it does not wait any more.
+
+    When what it is about becomes known after all, that is taken back and the line is posted as it should be.
+    """
+    if row.posted_at is not None:
+        return False
+    if lines := aside_lines(row):
+        source = Source("settlement", row.ref, ASIDE_KIND + row.kind)
+        post_entry(source, lines, occurred_at=row.created_at, recorded_at=now)
+    row.posted_at = now
+    db.session.flush()
+    return True
+
+
+def misplaced_lines(payment_ref: str | None = None) -> list[int]:
+    """Ids of lines that stand outside every fund though what they are about is known better by now."""
+    query = sa.select(SettlementLine).where(SettlementLine.posted_at.is_not(None))
+    if payment_ref is not None:
+        query = query.where(SettlementLine.payment_ref == payment_ref)
+    else:
+        outside = sa.or_(JournalEntry.kind.startswith(STRAY_KIND), JournalEntry.kind.startswith(ASIDE_KIND))
+        entries = sa.select(JournalEntry.source_id).where(JournalEntry.source_type == "settlement", outside)
+        query = query.where(SettlementLine.ref.in_(entries))
+    return [row.id for row in db.session.scalars(query.order_by(SettlementLine.ref)) if _is_misplaced(row)]
+
+
+def _is_misplaced(row: SettlementLine) -> bool:
+    kind = next((prefix for prefix in (STRAY_KIND, ASIDE_KIND) if _stands(row, prefix + row.kind)), None)
+    return kind is not None and bool(_origin_of(row) or (kind == ASIDE_KIND and stray_behind(row)))
+
+
+def _stands(row: SettlementLine, kind: str) -> bool:
+    """Whether there is such an entry of the line, and it was not taken back."""
+    entry_id = find_entry(Source("settlement", row.ref, kind))
+    return entry_id is not None and find_entry(Source("settlement", row.ref, f"{kind}_placed")) is None
+
+
+def replace_line(line_id: int, now: datetime) -> None:
+    """Take back what was booked outside of every fund, and post the line as what it is known to be now."""
+    row = db.session.get_one(SettlementLine, line_id)
+    for prefix in (STRAY_KIND, ASIDE_KIND):
+        source = Source("settlement", row.ref, prefix + row.kind)
+        reverse_entry(source, f"{source.kind}_placed", occurred_at=row.created_at, recorded_at=now)
+    row.posted_at = None
+    post_line(row, now)
 
 
 def _origin_of(row: SettlementLine) -> _Origin | None:
@@ -142,12 +230,47 @@ def _origin_of(row: SettlementLine) -> _Origin | None:
             )
             sign = -1 if row.kind == SettlementKind.REFUND else 1
             return _Origin(refund.payment, Money(sign * refund.amount_minor, refund.currency)) if refund else None
-        case _:
+        case SettlementKind.FEE | SettlementKind.DISPUTE | SettlementKind.DISPUTE_REVERSAL if row.dispute_ref:
             dispute = db.session.scalar(
                 sa.select(Dispute).where(Dispute.provider == row.provider, Dispute.dispute_ref == row.dispute_ref)
             )
             sign = -1 if row.kind == SettlementKind.DISPUTE else 1
             return _Origin(dispute.payment, Money(sign * dispute.amount_minor, dispute.currency)) if dispute else None
+        case SettlementKind.FEE:
+            payment = _payment(row)
+            return _Origin(payment, payment.amount) if payment else None
+    return None
+
+
+def _is_only_fee(row: SettlementLine) -> bool:
+    return row.kind == SettlementKind.FEE or (row.kind != SettlementKind.OTHER and not row.amount_minor)
+
+
+def _names_something(row: SettlementLine) -> bool:
+    return bool(row.payment_ref or row.refund_ref or row.dispute_ref)
+
+
+def _ratio_of(payment: Payment) -> tuple[Money, Money] | None:
+    """(What was given, what it was settled as) of a payment; None while its own line is not here."""
+    charge = db.session.scalar(
+        sa.select(SettlementLine).where(
+            SettlementLine.provider == payment.provider,
+            SettlementLine.payment_ref == payment.payment_ref,
+            SettlementLine.kind == SettlementKind.CHARGE.value,
+            SettlementLine.amount_minor != 0,
+        )
+    )
+    return (payment.amount, Money(charge.amount_minor, charge.currency)) if charge else None
+
+
+def _fee_lines(row: SettlementLine, payment: Payment, ratio: tuple[Money, Money]) -> list[Line]:
+    """A fee on a line of its own, such as that of a dispute, at the ratio at which the payment was settled."""
+    fund, net = payment.donation.campaign.fund, Money(row.net_minor, row.currency)
+    cost = (-net).at_ratio(*ratio)
+    return [
+        *transfer(accounts.provider_balance(row.provider, row.currency), accounts.conversion(row.currency), net),
+        *transfer(_fee_account(payment, fund), accounts.conversion(fund.currency), cost),
+    ]
 
 
 def _payment(row: SettlementLine) -> Payment | None:

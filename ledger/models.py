@@ -150,7 +150,10 @@ class LedgerException(Base):
     """Something that a person of finance must look at: money we cannot place, facts that contradict our record."""
 
     __tablename__ = "ledger_exceptions"
-    __table_args__ = (sa.UniqueConstraint("kind", "source_type", "source_id"),)
+    __table_args__ = (
+        sa.UniqueConstraint("kind", "source_type", "source_id"),
+        sa.Index("ix_ledger_exceptions_resolved_at", "resolved_at", "opened_at"),
+    )
 
     id: Mapped[int] = mapped_column(BigKey, primary_key=True)
     kind: Mapped[str] = mapped_column(sa.String(40))
@@ -163,6 +166,7 @@ class LedgerException(Base):
     opened_at: Mapped[datetime]
     resolved_at: Mapped[datetime | None]
     resolution: Mapped[str | None] = mapped_column(sa.String(200))
+    resolved_by: Mapped[str | None] = mapped_column(sa.String(254))  # null when it went away by itself
 
 
 class AccountingPeriod(Base):

@@ -11,6 +11,7 @@ from core.clock import utcnow
 from core.db import db
 from core.models import OutboxMessage
 from donations.models import Donation, Payment, Refund
+from finance import runs
 from ledger.models import LedgerException
 from webhooks.models import InboxEvent
 
@@ -37,6 +38,17 @@ class _Database:
         )
         age = (utcnow() - oldest).total_seconds() if oldest else 0
         yield GaugeMetricFamily("campaign_inbox_oldest_seconds", "Age of the oldest event not applied", value=age)
+        yield from _self_check()
+
+
+def _self_check() -> Iterator[GaugeMetricFamily]:
+    """Nothing until the first one was finished: then an alert on a missing figure tells that none ever ran."""
+    run = runs.last("check")
+    if run is None or run.finished_at is None:
+        return
+    age = (utcnow() - run.finished_at).total_seconds()
+    yield GaugeMetricFamily("campaign_check_failures", "Checks of the books that fail", value=run.failures or 0)
+    yield GaugeMetricFamily("campaign_check_age_seconds", "Age of the last self-check", value=age)
 
 
 def _count(condition: sa.ColumnElement[bool]) -> int:

@@ -54,7 +54,8 @@ class SettlementKind(StrEnum):
     DISPUTE_REVERSAL = "dispute_reversal"
     PAYOUT = "payout"
     PAYOUT_FAILURE = "payout_failure"
-    OTHER = "other"  # the provider's own fees, adjustments, top-ups
+    FEE = "fee"  # a fee on a line of its own
+    OTHER = "other"  # adjustments, top-ups, what nobody foresaw
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,3 +270,6 @@ class PaymentProvider(Protocol):
     ) -> Iterator[Settlement]: ...
 
     def read_payout(self, payout_ref: str) -> Payout: ...
+
+    def read_balance(self) -> Mapping[str, Money]:
+        """What the provider holds for us by currency, whether it can be paid out yet or not."""

@@ -36,7 +36,7 @@ from payments.stripe_calls import call, pages, understood
 from payments.stripe_facts import READERS, facts_of, refund_fact, session_fact
 from payments.stripe_notification import event_of, verified_event
 from payments.stripe_read import Json, Malformed, moment, objects, text, to_stripe
-from payments.stripe_settlements import payout_of, settlement_of
+from payments.stripe_settlements import balance_of, payout_of, settlement_of
 
 logger = logging.getLogger(__name__)
 
@@ -182,6 +182,11 @@ class StripeAdapter:
         answer = call(lambda: self._client.v1.payouts.retrieve(payout_ref))
         with understood():
             return payout_of(answer)
+
+    def read_balance(self) -> Mapping[str, Money]:
+        answer = call(lambda: self._client.v1.balance.retrieve())
+        with understood():
+            return balance_of(answer)
 
     def _open(self, request: CheckoutRequest, idempotency_key: str) -> Checkout:
         params: Any = _checkout_params(request)

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 
+from core.money import Money
 from payments.base import Payout, Settlement, SettlementKind
-from payments.stripe_read import Json, inner, moment, money, needed_text, rate, ref, text
+from payments.stripe_read import Json, inner, moment, money, needed_text, objects, rate, ref, text
 from payments.stripe_scrub import scrub
 
 # By `reporting_category`, which tells disputes and failed refunds from other adjustments where `type` does not.
@@ -15,9 +16,11 @@ KINDS: Mapping[str, SettlementKind] = {
     "dispute_reversal": SettlementKind.DISPUTE_REVERSAL,
     "payout": SettlementKind.PAYOUT,
     "payout_reversal": SettlementKind.PAYOUT_FAILURE,
+    "fee": SettlementKind.FEE,
+    "network_cost": SettlementKind.FEE,
 }
 
-# By `type`, for a line whose category is missing. Everything else is Stripe's own fees, top-ups and adjustments; and
+# By `type`, for a line whose category is missing. Everything else is top-ups and adjustments; and
 # so is `payment_failure_refund` (category `charge_failure`): a debit that failed after it had succeeded is for a
 # person to see.
 KINDS_BY_TYPE: Mapping[str, SettlementKind] = {
@@ -29,6 +32,7 @@ KINDS_BY_TYPE: Mapping[str, SettlementKind] = {
     "payout": SettlementKind.PAYOUT,
     "payout_cancel": SettlementKind.PAYOUT_FAILURE,
     "payout_failure": SettlementKind.PAYOUT_FAILURE,
+    "stripe_fee": SettlementKind.FEE,
 }
 
 # What the start of an id says about a source that was not expanded.
@@ -78,6 +82,16 @@ def payout_of(payout: Json) -> Payout:
         arrives_at=moment(payout, "arrival_date"),
         payload=scrub(payout),
     )
+
+
+def balance_of(balance: Json) -> Mapping[str, Money]:
+    """Available and pending together, by currency. Raises `Malformed`."""
+    found: dict[str, Money] = {}
+    for part in ("available", "pending"):
+        for line in objects(balance, part):
+            amount = money(line, "amount")
+            found[amount.currency] = found.get(amount.currency, Money(0, amount.currency)) + amount
+    return found
 
 
 def _kind(line: Json) -> SettlementKind:

@@ -1,7 +1,7 @@
 """Console pages of exports: what to export, how far it is, the file with its manifest, and what is made regularly."""
 
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Any
 
@@ -53,6 +53,21 @@ CHANNEL_NAMES = {
     "link": _l("Sent links"),
     "online": _l("Online by itself"),
 }
+OPTION_NAMES = {
+    "first": _l("From"),
+    "last": _l("To"),
+    "as_of": _l("As of"),
+    "campaign": _l("Campaign"),
+    "fund": _l("Fund"),
+    "office": _l("Office"),
+    "region": _l("Region"),
+    "medium": _l("Medium"),
+    "channel": _l("Channel"),
+    "placement": _l("Link"),
+    "provider": _l("Provider"),
+    "language": _l("Language of the donor"),
+    "currency": _l("Currency"),
+}
 MORE = tuple(name for name in NAMES if name not in ("first", "last"))
 STILL_GOING = ("queued", "running")
 
@@ -68,6 +83,7 @@ def choices() -> dict[str, Any]:
         "media": MEDIA_NAMES,
         "languages": LANGUAGE_NAMES,
         "money": Money,
+        "option_names": OPTION_NAMES,
     }
 
 
@@ -178,6 +194,8 @@ def show(public_id: str) -> str:
     return render_template(
         "finance/export.html",
         export=export,
+        as_of=datetime.fromisoformat(export.options["as_of"]),
+        summed=DATASETS[export.options["dataset"]].summed,
         going=export.state in STILL_GOING,
         there=export.state == "done" and services.path_of(export).is_file(),
         reason=failure(export.error).message if export.state == "failed" else "",

@@ -77,7 +77,7 @@ class History:
         self.sandbox = sandbox
         self.house = House(app, sandbox)
         self.kind = "sqlite" if database_url.startswith("sqlite") else "postgresql"
-        self._database = _database(database_url, directory)
+        self._database = rows_kept(database_url, directory)
         self.given = {case: self.house.give(AMOUNTS.get(case, 2500), **_donor(case)) for case in CASES}
         self._second_page()
         self._refund_asked_for()
@@ -382,7 +382,7 @@ class _PostgreSQL:
         self._connection.close()
 
 
-def _database(url: str, directory: Path) -> _SQLite | _PostgreSQL:
+def rows_kept(url: str, directory: Path) -> _SQLite | _PostgreSQL:
     if url.startswith("sqlite"):
         return _SQLite(Path(url.removeprefix("sqlite:///")), directory)
     return _PostgreSQL(url)

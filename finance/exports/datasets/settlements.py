@@ -21,6 +21,7 @@ KINDS = {
     "dispute_reversal": _l("Dispute won"),
     "payout": _l("Payout"),
     "payout_failure": _l("Failed payout"),
+    "fee": _l("Fee"),
     "other": _l("Other"),
 }
 LINES = (

@@ -218,3 +218,13 @@ def test_every_line_of_the_statement_adds_up_and_months_follow_each_other(histor
 
 def test_what_an_encoding_lacks_stands_in_brackets() -> None:
     assert separated.in_brackets("ў і € ł", "cp1251") == ("ў і € [U+0142]", 1)
+
+
+def test_totals_by_every_dimension_add_up_to_the_ledger(history: Flask, tmp_path: Path) -> None:
+    for name in (name for name in DATASETS if name.startswith("totals-")):
+        path, manifest = made(tmp_path / "x", dataset=name)
+        frame = pandas.read_csv(path)
+        assert int(frame["gifts"].sum()) == GIFTS, name
+        assert int((frame["gross"] * 100).round().sum()) == plain_sums("gift")["BYN"]
+        assert int((frame["fees"] * 100).round().sum()) == -plain_sums("fee")["BYN"]
+        assert "available" not in manifest["control_totals"]["BYN"]  # of different moments

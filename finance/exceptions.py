@@ -1,0 +1,259 @@
+"""The queue of finance: what does not agree, and the acts that resolve it. Each act is audited; nothing is forced."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from core.db import db, rows_changed
+from core.money import Money
+from donations.books import stray_source
+from donations.models import Donation, Payment
+from donations.state import apply_payment_fact
+from finance import errors
+from finance.exception_kinds import ASIDE, FEE, LINK, REFUND, RETRY, kind_of
+from finance.models import SettlementLine
+from finance.run_models import StrayRefund
+from finance.services import set_aside
+from finance.strays import PREFIX
+from ledger import accounts
+from ledger.models import Account, Fund, JournalEntry, LedgerException, Posting
+from ledger.services import Line, Source, post_entry, transfer
+from payments.base import PaymentFact, PaymentState, SettlementKind
+from staff import audit
+from staff.access import Actor
+
+# Acts of rooms above this one, by kind: they take the exception's source id, and answer whether it worked.
+_acts: dict[str, Callable[[str, datetime], bool]] = {}
+
+
+def register_retry(kind: str, act: Callable[[str, datetime], bool]) -> None:
+    """What "try again" does for a kind that a room above has opened. Called outside of a unit of work."""
+    _acts[kind] = act
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What of the queue is asked for; `older` is an age in days."""
+
+    kind: str = ""
+    older: int = 0
+    closed: bool = False
+
+
+def find(number: int) -> LedgerException:
+    """Raises `UnknownException`."""
+    found = db.session.get(LedgerException, number)
+    if found is None:
+        raise errors.UnknownException
+    return found
+
+
+def listed(wanted: Wanted, now: datetime) -> sa.Select[LedgerException]:
+    """Open ones, the oldest first; closed ones, the last closed first."""
+    query = sa.select(LedgerException)
+    if wanted.kind:
+        query = query.where(LedgerException.kind == wanted.kind)
+    if wanted.older:
+        query = query.where(LedgerException.opened_at <= now - timedelta(days=wanted.older))
+    if wanted.closed:
+        query = query.where(LedgerException.resolved_at.is_not(None))
+        return query.order_by(LedgerException.resolved_at.desc(), LedgerException.id.desc())
+    return query.where(LedgerException.resolved_at.is_(None)).order_by(LedgerException.opened_at, LedgerException.id)
+
+
+def counts() -> list[tuple[str, int]]:
+    """Kinds that stand open and how many of each, the most first."""
+    query = (
+        sa.select(LedgerException.kind, sa.func.count())
+        .where(LedgerException.resolved_at.is_(None))
+        .group_by(LedgerException.kind)
+        .order_by(sa.func.count().desc(), LedgerException.kind)
+    )
+    return [(row[0], row[1]) for row in db.session.execute(query)]
+
+
+def acts_of(exception: LedgerException) -> tuple[str, ...]:
+    """The acts that are possible for it as it stands."""
+    if exception.resolved_at is not None:
+        return ()
+    possible = {
+        ASIDE: lambda: (line := _line(exception)) is not None and line.posted_at is None,
+        LINK: lambda: stray_of(exception) is not None,
+        REFUND: lambda: stray_of(exception) is not None,
+        FEE: lambda: _line(exception) is not None,
+        RETRY: lambda: exception.kind in _acts,
+    }
+    return tuple(act for act in kind_of(exception.kind).acts if act not in possible or possible[act]())
+
+
+def explain(exception: LedgerException, reason: str, actor: Actor, now: datetime) -> None:
+    """A person knows why it is so, and that nothing has to be booked. Raises `Resolved`."""
+    _resolve(exception, reason, actor, now)
+    _record("exception.explained", exception, actor, now, reason=reason)
+
+
+def put_aside(exception: LedgerException, reason: str, actor: Actor, now: datetime) -> None:
+    """Book the provider's line to suspense. Raises `Resolved`."""
+    line = _line(exception)
+    if line is None or not set_aside(line, now):
+        raise errors.Resolved
+    _resolve(exception, reason, actor, now)
+    _record("exception.to_suspense", exception, actor, now, reason=reason)
+
+
+def charge_to_fund(exception: LedgerException, fund: Fund, reason: str, actor: Actor, now: datetime) -> None:
+    """What the provider took without naming anything is a fee of this fund, at the rate of its last settled gift.
+
+    Raises `Resolved`, `NoRate`.
+    """
+    line = _line(exception)
+    if line is None:
+        raise errors.Resolved
+    net = Money(line.net_minor, line.currency)
+    lines = _fee_from_suspense(net, fund, line)
+    source = Source("settlement_fee", line.ref, "fee")
+    if not lines or not post_entry(source, lines, occurred_at=line.created_at, recorded_at=now):
+        raise errors.Resolved
+    _resolve(exception, reason, actor, now)
+    _record("exception.charged_to_fund", exception, actor, now, reason=reason, fund=fund.code)
+
+
+def _fee_from_suspense(net: Money, fund: Fund, line: SettlementLine) -> list[Line]:
+    suspense, fee = accounts.suspense(net.currency), accounts.of_fund(fund, "fee")
+    if net.currency == fund.currency:
+        return transfer(fee, suspense, -net)
+    ratio = _last_ratio(fund, line)
+    if ratio is None:
+        raise errors.NoRate
+    return [
+        *transfer(accounts.conversion(net.currency), suspense, -net),
+        *transfer(fee, accounts.conversion(fund.currency), (-net).at_ratio(*ratio)),
+    ]
+
+
+def _last_ratio(fund: Fund, line: SettlementLine) -> tuple[Money, Money] | None:
+    """(Given, settled) of the fund's last gift before this line."""
+    same = sa.and_(Payment.provider == SettlementLine.provider, Payment.payment_ref == SettlementLine.payment_ref)
+    query = (
+        sa.select(Payment.amount_minor, SettlementLine.amount_minor)
+        .join(Payment, same)
+        .where(
+            SettlementLine.kind == SettlementKind.CHARGE.value,
+            SettlementLine.currency == line.currency,
+            SettlementLine.created_at <= line.created_at,
+            SettlementLine.amount_minor != 0,
+            Payment.currency == fund.currency,
+            Payment.donation.has(Donation.campaign.has(fund_id=fund.id)),
+        )
+        .order_by(SettlementLine.created_at.desc())
+        .limit(1)
+    )
+    found = db.session.execute(query).first()
+    return (Money(found[0], fund.currency), Money(found[1], line.currency)) if found else None
+
+
+def link_to_donation(exception: LedgerException, number: str, reason: str, actor: Actor, now: datetime) -> Donation:
+    """A payment in suspense is an attempt of this donation: it leaves suspense and counts as given.
+
+    `number` is a donation's public id. Raises `Resolved`, `DonationUnknown`, `NoSuchAttempt`.
+    """
+    stray = stray_of(exception)
+    if stray is None or _is_given_back(stray):
+        raise errors.Resolved
+    donation = db.session.scalar(sa.select(Donation).where(Donation.public_id == number.strip()))
+    if donation is None:
+        raise errors.DonationUnknown(field="donation")
+    attempts = [each for each in donation.payments if each.state != "succeeded" and each.amount == stray.amount]
+    if not attempts:
+        raise errors.NoSuchAttempt(field="donation")
+    fact = PaymentFact(
+        state=PaymentState.SUCCEEDED,
+        amount=stray.amount,
+        occurred_at=stray.occurred_at,
+        our_ref=attempts[-1].public_id,
+        payment_ref=stray.payment_ref,
+    )
+    apply_payment_fact(stray.provider, fact, now)
+    _resolve(exception, reason, actor, now, anyway=True)
+    _record("exception.linked", exception, actor, now, reason=reason, donation=donation.public_id)
+    return donation
+
+
+def retry(kind: str, source_id: str, now: datetime) -> bool:
+    """Have the room that opened it try again; whether that worked. Outside of a unit of work."""
+    act = _acts.get(kind)
+    return act is not None and act(source_id, now)
+
+
+@dataclass(frozen=True, slots=True)
+class StrayPayment:
+    """A payment that stands in suspense."""
+
+    provider: str
+    payment_ref: str
+    amount: Money
+    occurred_at: datetime
+
+
+def stray_of(exception: LedgerException) -> StrayPayment | None:
+    """The payment in suspense that it is about; None when none stands there (any more)."""
+    query = sa.select(JournalEntry).where(
+        JournalEntry.source_type == f"{PREFIX}payment", JournalEntry.kind == "gift", JournalEntry.reverses_id.is_(None)
+    )
+    if exception.kind == "unknown_payment":
+        names = sa.select(SettlementLine.provider).union(sa.select(Payment.provider))
+        sources = [stray_source("payment", name, exception.source_id).id for name in db.session.scalars(names)]
+        query = query.where(JournalEntry.source_id.in_(sources))
+    elif exception.donation_id is not None and exception.source_type == "payment":
+        query = query.where(JournalEntry.donation_id == exception.donation_id)
+    else:
+        return None
+    for entry in db.session.scalars(query.order_by(JournalEntry.recorded_at.desc())):
+        if db.session.scalar(sa.select(JournalEntry.id).where(JournalEntry.reverses_id == entry.id)) is None:
+            provider, _colon, payment_ref = entry.source_id.partition(":")
+            amount = _amount_of(entry)
+            if exception.amount_minor is None or amount.minor == exception.amount_minor:
+                return StrayPayment(provider, payment_ref, amount, entry.happened_at or entry.occurred_at)
+    return None
+
+
+def _is_given_back(stray: StrayPayment) -> bool:
+    query = sa.select(StrayRefund.id).where(
+        StrayRefund.provider == stray.provider,
+        StrayRefund.payment_ref == stray.payment_ref,
+        StrayRefund.state != "refused",
+    )
+    return db.session.scalar(query) is not None
+
+
+def _amount_of(entry: JournalEntry) -> Money:
+    query = (
+        sa.select(Posting.debit_minor, Posting.currency)
+        .join(Account, Account.id == Posting.account_id)
+        .where(Posting.entry_id == entry.id, Account.kind == "receivable")
+    )
+    return Money(*db.session.execute(query).one())
+
+
+def _line(exception: LedgerException) -> SettlementLine | None:
+    if exception.source_type != "settlement":
+        return None
+    return db.session.scalar(sa.select(SettlementLine).where(SettlementLine.ref == exception.source_id))
+
+
+def _resolve(exception: LedgerException, reason: str, actor: Actor, now: datetime, *, anyway: bool = False) -> None:
+    this = LedgerException.id == exception.id
+    if not anyway:
+        this = sa.and_(this, LedgerException.resolved_at.is_(None))
+    resolved = db.session.execute(
+        sa.update(LedgerException).where(this).values(resolved_at=now, resolution=reason[:200], resolved_by=actor.email)
+    )
+    if rows_changed(resolved) != 1:
+        raise errors.Resolved
+
+
+def _record(action: str, exception: LedgerException, actor: Actor, now: datetime, **after: str) -> None:
+    subject = f"exception:{exception.kind}:{exception.source_id}"
+    audit.record(actor.email, action, subject, after=after, now=now, address=actor.address)
