@@ -8,7 +8,6 @@ from marshmallow import Schema, fields
 from core.clock import utcnow
 from core.db import read_snapshot
 from core.errors import Invalid
-from core.http import csrf
 from core.schemas import Blueprint, ErrorOut
 from finance.filters import NAMES, parse
 from finance.totals import DIMENSIONS, Row, totals
@@ -65,7 +64,7 @@ class ReportOut(Schema):
 
 
 @blueprint.get("/totals")
-@allowed("finance", "admin")
+@allowed("finance", "admin", scope="finance:read")
 @blueprint.doc(parameters=PARAMETERS)
 @blueprint.response(200, ReportOut)
 @blueprint.alt_response(422, schema=ErrorOut)
@@ -104,5 +103,4 @@ def _figures(row: Row) -> dict[str, Any]:
 
 
 def init_app(app: Flask) -> None:
-    csrf.exempt(blueprint)
     app.extensions["api"].register_blueprint(blueprint)
