@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from flask import Flask, jsonify, request
-from flask.typing import ResponseReturnValue
+from flask import Flask, request
+from marshmallow import Schema, fields
 
 from core.clock import utcnow
 from core.schemas import Blueprint, ErrorOut
@@ -104,12 +104,23 @@ def _rows(dataset: Dataset, filters: Filters, after: int, limit: int) -> tuple[l
     return [row[1:] for row in found], following
 
 
+class RowsOut(Schema):
+    """`rows` are objects as in JSON Lines of the same dataset; what their members mean stands in docs/exports.md."""
+
+    dataset = fields.String()
+    as_of = fields.String()
+    filters = fields.Dict()
+    rows = fields.List(fields.Dict())
+    next_cursor = fields.String(allow_none=True)
+
+
 @blueprint.get("/exports/<dataset>")
+@allowed("finance", "admin", scope="finance:read")
 @blueprint.doc(parameters=_PARAMETERS)
 @blueprint.alt_response(404, schema=ErrorOut)
 @blueprint.alt_response(422, schema=ErrorOut)
-@allowed("finance", "admin", scope="finance:read")
-def read_rows(dataset: str) -> ResponseReturnValue:
+@blueprint.response(200, RowsOut)
+def read_rows(dataset: str) -> dict[str, Any]:
     """Rows of a dataset as of one moment. A page may hold fewer rows than asked for; the last has no next_cursor."""
     found = DATASETS.get(dataset)
     if found is None:
@@ -120,14 +131,13 @@ def read_rows(dataset: str) -> ResponseReturnValue:
     next_cursor = None
     if following is not None:
         next_cursor = Cursor(following, filters.as_of.isoformat(), _question(found, filters)).text()
-    answer: dict[str, Any] = {
+    return {
         "dataset": found.name,
         "as_of": filters.as_of.isoformat(),
         "filters": filters.describe(),
         "rows": [objects.of(row) for row in rows],
         "next_cursor": next_cursor,
     }
-    return jsonify(answer)
 
 
 def init_app(app: Flask) -> None:
