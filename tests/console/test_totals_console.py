@@ -9,6 +9,7 @@ from io import StringIO
 from typing import Any
 
 import pytest
+from flask import Flask
 
 from core.clock import utcnow
 from core.db import db
@@ -17,7 +18,8 @@ from finance.filters import parse
 from finance.totals import DIMENSIONS, grand_totals
 from tests.console.conftest import OWN, make_link
 from tests.house import House
-from tests.staff.console import Browser
+from tests.staff.console import Browser, make_member
+from tests.staff.machines import Machine
 
 AtConsole = Callable[..., Browser]
 
@@ -34,6 +36,11 @@ def raised(house: House, offices: dict[str, int]) -> str:
     house.sandbox.drills.dispute(str(house.payments(questioned)[0].checkout_ref))
     house.deliver()
     return code
+
+
+@pytest.fixture
+def machine(app: Flask) -> Machine:
+    return Machine(app, make_member("reports@example.org", "finance"), "finance:read")
 
 
 def links_in(page: str, about: str) -> list[str]:
@@ -114,39 +121,40 @@ REFUSED = {
 }
 
 
-def test_what_cannot_be_asked_is_said_at_its_field(at_console: AtConsole) -> None:
+def test_what_cannot_be_asked_is_said_at_its_field(at_console: AtConsole, machine: Machine) -> None:
     browser = at_console("finance")
     for query, code in REFUSED.items():
         page = browser.get(f"/staff/totals?{query}")
         assert page.status_code == 422, query
         assert 'role="alert"' in page.text
-        answer = browser.get(f"/api/v1/totals?{query}")
+        answer = machine.get(f"/api/v1/totals?{query}")
         assert (answer.status_code, (answer.json or {})["code"]) == (422, code), query
     assert browser.get("/staff/totals/lines?figure=luck").status_code == 422
     assert browser.get("/staff/totals/changes?since=2999-01-01").status_code == 200  # to the end of a day, or now
     assert browser.get("/staff/totals/changes?since=never").status_code == 422
 
 
-def test_a_month_without_gifts_is_an_empty_table_that_says_so(at_console: AtConsole, raised: str) -> None:
+def test_a_month_without_gifts_is_an_empty_table_that_says_so(
+    at_console: AtConsole, machine: Machine, raised: str
+) -> None:
     browser = at_console("finance")
     page = browser.get("/staff/totals?by=day&first=2020-02-01&last=2020-02-29")
     assert page.status_code == 200
     assert "Nothing was booked in this time" in page.text
-    answer = browser.get("/api/v1/totals?by=day&first=2020-02-01&last=2020-02-29").json or {}
+    answer = machine.get("/api/v1/totals?by=day&first=2020-02-01&last=2020-02-29").json or {}
     assert (answer["rows"], answer["totals"], answer["count"]) == ([], [], 0)
 
 
-def test_the_api_answers_the_same_for_the_same_moment(at_console: AtConsole, house: House, raised: str) -> None:
-    browser = at_console("finance")
-    first: Any = browser.get("/api/v1/totals?by=medium").json
+def test_the_api_answers_the_same_for_the_same_moment(machine: Machine, house: House, raised: str) -> None:
+    first: Any = machine.get("/api/v1/totals?by=medium").json
     assert first["settled"] is False
     assert first["totals"][0]["gross"] == 9200 == sum(row["gross"] for row in first["rows"])
     house.given(5000)
-    again: Any = browser.get("/api/v1/totals", query_string={"by": "medium", "as_of": first["as_of"]}).json
+    again: Any = machine.get("/api/v1/totals", query_string={"by": "medium", "as_of": first["as_of"]}).json
     assert (again["rows"], again["totals"]) == (first["rows"], first["totals"])
-    assert (browser.get("/api/v1/totals?by=medium").json or {})["totals"][0]["gross"] == 14_200
+    assert (machine.get("/api/v1/totals?by=medium").json or {})["totals"][0]["gross"] == 14_200
     long_ago = (utcnow() - timedelta(days=2)).isoformat()
-    old: Any = browser.get("/api/v1/totals", query_string={"as_of": long_ago}).json
+    old: Any = machine.get("/api/v1/totals", query_string={"as_of": long_ago}).json
     assert (old["settled"], old["rows"]) == (True, [])
 
 
@@ -159,10 +167,9 @@ def test_who_may_see_what(at_console: AtConsole, raised: str) -> None:
     assert at_console("office").get("/staff/totals").status_code == 403
 
 
-def test_links_are_paged(at_console: AtConsole, raised: str) -> None:
-    browser = at_console("finance")
-    one: Any = browser.get("/api/v1/totals?by=placement&limit=1").json
-    two: Any = browser.get("/api/v1/totals?by=placement&limit=1&offset=1").json
+def test_links_are_paged(machine: Machine, raised: str) -> None:
+    one: Any = machine.get("/api/v1/totals?by=placement&limit=1").json
+    two: Any = machine.get("/api/v1/totals?by=placement&limit=1&offset=1").json
     assert (one["count"], two["count"]) == (2, 2)
     assert [one["rows"][0]["key"], two["rows"][0]["key"]] == [raised, "direct"]
     assert one["totals"] == two["totals"]

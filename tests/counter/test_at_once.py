@@ -9,8 +9,8 @@ import pytest
 from stickers.models import Redemption
 from tests.counter.conftest import Counter
 from tests.counter.crowds import Crowd, two_processes
-from tests.counter.machines import make_token
 from tests.drills.processes import Service
+from tests.staff.machines import make_token
 
 CLIENTS = 50
 ROUNDS = 3  # a hundred in `make drill`

@@ -20,7 +20,7 @@ from stickers.models import RedemptionCode
 from stickers.services import set_codes
 from tests.console.conftest import acts
 from tests.counter.conftest import OTHER, OWN, PACK, Counter
-from tests.counter.machines import make_token
+from tests.staff.machines import make_token
 
 
 class Machine:

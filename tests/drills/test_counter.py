@@ -22,9 +22,9 @@ from stickers.counter.models import CounterAlert
 from stickers.models import Redemption
 from tests.counter.conftest import Counter, NewClerk, office_by
 from tests.counter.crowds import Crowd, two_processes
-from tests.counter.machines import make_token
 from tests.counter.test_at_once import redeem_in_rounds
 from tests.drills.processes import Service
+from tests.staff.machines import make_token
 
 ROUNDS = 100
 GUESSES = 10_000

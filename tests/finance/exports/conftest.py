@@ -17,6 +17,7 @@ from finance.exports.orders import Order
 from tests import databases
 from tests.client import SeparateClient
 from tests.staff.console import Browser, make_member
+from tests.staff.machines import Machine
 
 GIFTS = 450
 
@@ -38,6 +39,11 @@ def history(database_url: str, tmp_path: Path) -> Iterator[Flask]:
 @pytest.fixture
 def finance(history: Flask) -> Browser:
     return sign_in(history, "finance")
+
+
+@pytest.fixture
+def machine(history: Flask) -> Machine:
+    return Machine(history, make_member("reports@example.org", "finance"), "finance:read")
 
 
 def sign_in(app: Flask, role: str, name: str = "") -> Browser:
