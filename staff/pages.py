@@ -13,6 +13,7 @@ blueprint = Blueprint(
 for _pages in (second_step, joining, account, factor_pages):
     _pages.add_pages(blueprint)
 
+
 @blueprint.get("/staff", strict_slashes=False)
 @allowed(*ROLES)
 def front() -> str:
