@@ -2,7 +2,8 @@
 
 import hashlib
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -66,10 +67,11 @@ def make(order: Order, path: Path, *, who: str, now: datetime, watch: Watch | No
         parts, control = _parts(order, view, watch)
         writer = WRITERS[order.format](path, layout)
         try:
-            for rows in parts:
-                writer.write(rows)
-                totals.add(rows)
-                watch.goes_on(totals.rows)
+            with closing(parts):  # a copy under way must be ended before its transaction can be
+                for rows in parts:
+                    writer.write(rows)
+                    totals.add(rows)
+                    watch.goes_on(totals.rows)
             chain, schema = audit.head(), _schema()
         except BaseException:
             writer.abandon()
@@ -105,12 +107,12 @@ def make(order: Order, path: Path, *, who: str, now: datetime, watch: Watch | No
     }
 
 
-def _parts(order: Order, view: Snapshot, watch: Watch) -> tuple[Iterator[list[Row]], _Control]:
+def _parts(order: Order, view: Snapshot, watch: Watch) -> tuple[Generator[list[Row]], _Control]:
     dataset, filters = order.of, order.filters
     if dataset.table is not None:
         rows = list(dataset.table(filters))
         watch.begins(view, len(rows))
-        return iter([rows] if rows else []), _Control(len(rows), {})
+        return (part for part in [rows] if part), _Control(len(rows), {})
     assert dataset.query is not None
     query = dataset.query(filters, order.names)
     # Told before the counting: that, too, can take long, and may be ended.
@@ -123,7 +125,7 @@ def _parts(order: Order, view: Snapshot, watch: Watch) -> tuple[Iterator[list[Ro
     watch.begins(view, control.rows)
     # The first column is the key that rows are in order of; it is not exported.
     exported = query.with_only_columns(*list(query.selected_columns)[1:], maintain_column_froms=True)
-    return view.rows(exported), control
+    return view.all_rows(exported, dataset.columns_for(order.names)), control
 
 
 def sha256_of(path: Path) -> str:

@@ -1,25 +1,29 @@
 """One consistent look at the database for as long as an export takes.
 
-On PostgreSQL a read-only transaction under REPEATABLE READ whose rows come through a server-side cursor; on SQLite a
-read transaction, which sees in WAL mode what was there when it began. Rows come in batches, so memory stays as it is.
+On PostgreSQL a read-only transaction under REPEATABLE READ whose rows stream through COPY or a server-side cursor; on
+SQLite a read transaction, which sees in WAL mode what was there when it began. Rows come in batches, so memory stays
+as it is.
 """
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from itertools import islice
 from typing import TypeVar
 
 import psycopg
 from sqlalchemy.exc import DBAPIError
 
 from core.db import db
-from finance.exports.columns import Query, Row
+from finance.exports.columns import Column, Query, Row
 
 BATCH = 2000
-Value = TypeVar("Value")
-
+COPIED = {"money": "int8", "whole": "int8", "moment": "timestamptz", "day": "timestamptz"}  # by kinds of columns
+COPIED |= dict.fromkeys(("code", "text", "rate"), "text")
 PATIENCE_SECONDS = 3600  # the usual limits of statements are for pages that somebody waits for
+
+Value = TypeVar("Value")
 
 
 class Interrupted(Exception):
@@ -37,7 +41,7 @@ class Snapshot:
         """What `read` answers. Raises `Interrupted` when it was ended from another thread."""
         try:
             found = read()
-        except DBAPIError:
+        except (DBAPIError, psycopg.Error):
             if self._interrupted.is_set():
                 raise Interrupted from None
             raise
@@ -56,6 +60,29 @@ class Snapshot:
                 yield list(batch)
         finally:
             result.close()
+
+    def all_rows(self, query: Query, columns: Sequence[Column]) -> Generator[list[Row]]:
+        """As `rows`, for all that there are, as fast as can be: PostgreSQL copies, since no cursor reads in parallel.
+
+        `columns` are those of the query. To be closed before the transaction ends, when not read to its end.
+        """
+        if not isinstance(self._connection, psycopg.Connection):
+            yield from self.rows(query)
+            return
+        compiled = query.compile(db.engine, compile_kwargs={"render_postcompile": True})
+        with self._connection.cursor() as cursor:
+            reading = cursor.copy(f"COPY ({compiled}) TO STDOUT".encode(), compiled.params)
+            copy = self.guarded(reading.__enter__)
+            try:
+                copy.set_types([COPIED[column.kind] for column in columns])
+                rows = copy.rows()
+                while batch := self.guarded(lambda: list[Row](islice(rows, BATCH))):
+                    yield batch
+            except BaseException as error:
+                with suppress(psycopg.Error):
+                    reading.__exit__(type(error), error, None)
+                raise
+            reading.__exit__(None, None, None)
 
     def interrupt(self) -> None:
         """End the reading, also in the midst of a long statement; called from another thread."""

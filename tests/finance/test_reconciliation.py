@@ -1,11 +1,29 @@
 """A month at the provider and the bank agrees with the books to the cent; whatever is wrong is found and named."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
+from core.db import db, unit_of_work
+from core.money import Money
+from donations.models import Payment
+from donations.state import apply_refund_fact
+from finance import exceptions
+from finance.checks import run_checks
+from finance.fetching import fetch
+from finance.models import PayoutRecord, PayoutState, SettlementLine
+from finance.run_models import SettlementMark
+from ledger import accounts
+from ledger.models import Fund
+from ledger.services import Source, post_entry, transfer
+from payments.base import ProviderDown, RefundFact, RefundState
+from payments.registry import get_provider
+from tests.finance.books import person
 from tests.finance.month import March, lived
 
 
@@ -32,3 +50,235 @@ def test_a_month_reconciles_to_nothing_open(march: March) -> None:
     found = march.house.balances()
     assert found.get("transit:stripe:EUR", 0) == 0
     assert found["bank:EUR"] == sum(cents for _day, cents, _text in march.lines)
+    assert {result.name: result.failures for result in run_checks(march.now) if result.failures} == {}
+
+
+# Faults, each planted into the month that agrees
+
+
+def missing_event(march: March) -> None:
+    march.on(30, month=3)
+    march.give("never told", 4000)
+    march.on(8, month=4)
+
+
+def doubled_line(march: March) -> None:
+    line = _line("charge")
+    values = {column.name: getattr(line, column.name) for column in SettlementLine.__table__.columns}
+    with unit_of_work() as session:
+        session.execute(sa.insert(SettlementLine), [{**values, "id": 100_000, "ref": "txn_again"}])
+
+
+def doubled_entry(march: March) -> None:
+    with unit_of_work() as session:
+        fund = session.scalars(sa.select(Fund)).one()
+        gift = transfer(accounts.receivable("stripe", fund), accounts.of_fund(fund, "gift"), Money(700, "BYN"))
+        source = Source("payment", "00000000-0000-4000-8000-000000000000", "gift")
+        post_entry(source, gift, occurred_at=march.now, recorded_at=march.now)
+
+
+def wrong_amount_of_a_gift(march: March) -> None:
+    _set(Payment, Payment.state == "succeeded", amount_minor=Payment.amount_minor + 100)
+
+
+def wrong_net_of_a_line(march: March) -> None:
+    _set(SettlementLine, SettlementLine.kind == "charge", net_minor=SettlementLine.net_minor + 5)
+
+
+def edited_rate(march: March) -> None:
+    _set(SettlementLine, SettlementLine.kind == "charge", exchange_rate="0.5")
+
+
+def fee_changed(march: March) -> None:
+    line = _line("charge")
+    march.edit(line.ref, fee=line.fee_minor + 7, net=line.net_minor - 7)
+
+
+def payout_short(march: March) -> None:
+    payout = db.session.scalars(sa.select(PayoutRecord).where(PayoutRecord.state == "paid")).first()
+    db.session.rollback()
+    assert payout is not None
+    march.edit(payout.ref, amount=payout.amount_minor - 50)
+
+
+def refund_not_at_provider(march: March) -> None:
+    payment = db.session.scalars(sa.select(Payment).where(Payment.state == "succeeded").order_by(Payment.id)).first()
+    assert payment is not None
+    early = march.now - timedelta(days=6)
+    amount = Money(100, "BYN")
+    fact = RefundFact("re_nobody", str(payment.payment_ref), RefundState.SUCCEEDED, amount, early)
+    with unit_of_work():
+        apply_refund_fact("stripe", fact, march.now)
+
+
+def unknown_charge(march: March) -> None:
+    march.money_that_belongs_to_nobody()
+    march.on(8, month=4)
+
+
+def edited_balance(march: March) -> None:
+    """A line of long ago that nobody has told us, at the provider."""
+    line = _line("charge")
+    store = march.sandbox.account.store
+    found = store.get(line.ref)
+    assert found is not None
+    early = int(datetime(2025, 12, 1, tzinfo=UTC).timestamp())
+    with store.write():
+        store.insert({**found, "id": "txn_of_long_ago", "created": early, "available_on": early})
+
+
+def _line(kind: str) -> SettlementLine:
+    query = sa.select(SettlementLine).where(SettlementLine.kind == kind).order_by(SettlementLine.id)
+    line = db.session.scalars(query).first()
+    db.session.rollback()
+    assert line is not None
+    return line
+
+
+def _set(model: Any, where: Any, **values: Any) -> None:
+    """Edit the first such row behind the service's back."""
+    with unit_of_work() as session:
+        first = session.scalar(sa.select(sa.func.min(model.id)).where(where))
+        session.execute(sa.update(model).where(model.id == first).values(**values))
+
+
+FAULTS: list[tuple[Callable[[March], None], set[str]]] = [
+    (missing_event, {"missing_event"}),
+    (doubled_line, {"doubled_row", "line_not_at_provider", "missing_entry", "payout_short"}),
+    (doubled_entry, {"doubled_row"}),
+    (wrong_amount_of_a_gift, {"wrong_amount"}),
+    (wrong_net_of_a_line, {"wrong_amount", "fee_changed", "payout_short"}),
+    (edited_rate, {"wrong_amount"}),
+    (fee_changed, {"fee_changed", "balance_differs"}),
+    (payout_short, {"payout_short"}),
+    (refund_not_at_provider, {"refund_not_at_provider"}),
+    (unknown_charge, {"unknown_payment"}),
+    (edited_balance, {"balance_differs"}),
+]
+
+
+@pytest.mark.parametrize(("plant", "kinds"), FAULTS, ids=[plant.__name__ for plant, _kinds in FAULTS])
+def test_a_planted_fault_is_found_and_named(march: March, plant: Callable[[March], None], kinds: set[str]) -> None:
+    march.bring(march.lines)
+    plant(march)
+    march.reconcile()
+    assert march.found() == kinds
+
+
+def test_a_bank_line_that_is_missing_is_told_as_the_payout_that_did_not_arrive(march: March) -> None:
+    march.bring([*march.lines[1:]])
+    march.reconcile()
+    assert march.found() == {"payout_unmatched"}
+    march.bring([march.lines[0]], "the rest.csv")
+    march.reconcile()
+    assert march.found() == set()
+
+
+def test_a_bank_line_that_stands_there_twice_is_never_booked_twice(march: March) -> None:
+    march.bring([*march.lines, march.lines[0]])
+    march.reconcile()
+    assert march.found() == {"bank_line_doubled", "payout_unmatched"}
+    assert march.house.balances()["transit:stripe:EUR"] == march.lines[0][1]
+
+
+def test_a_payout_that_arrives_short_waits_for_a_person(march: March) -> None:
+    day, cents, text = march.lines[0]
+    march.bring([(day, cents - 100, text), *march.lines[1:]])
+    march.reconcile()
+    assert march.found() == {"bank_line_unknown", "payout_unmatched"}
+
+
+def test_spending_that_the_bank_does_not_show_is_missed_once_its_statement_is_here(march: March) -> None:
+    march.bring([*march.lines[:-1]])
+    march.reconcile()
+    assert march.found() == set()
+    march.bring([(datetime(2026, 4, 20, tzinfo=UTC).date(), 500, "Interest")], "april.csv")
+    march.reconcile()
+    assert march.found() == {"spending_not_at_bank", "bank_line_unknown"}
+
+
+# Fetching
+
+
+class Dying:
+    """The provider, until it stops answering after so many lists."""
+
+    def __init__(self, provider: Any, lists: int) -> None:
+        self._provider, self._left = provider, lists
+
+    def list_settlements(self, **options: Any) -> Any:
+        self._left -= 1
+        if self._left < 0:
+            raise ProviderDown
+        return self._provider.list_settlements(**options)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._provider, name)
+
+
+def forget_lines() -> None:
+    """As if no settlement had ever been told: no line, no payout, none of their entries."""
+    with unit_of_work() as session:
+        session.execute(sa.delete(PayoutState))
+        session.execute(sa.delete(PayoutRecord))
+        session.execute(sa.delete(SettlementLine))
+
+
+def test_a_fetch_that_is_killed_goes_on_where_it_was(march: March) -> None:
+    provider = get_provider("stripe")
+    whole = march.house.balances()
+    forget_lines()
+    with pytest.raises(ProviderDown):
+        fetch(Dying(provider, 10), march.now)
+    through = db.session.scalars(sa.select(SettlementMark.through)).one()
+    some = march.house.count(SettlementLine)
+    assert some > 0
+    done = fetch(provider, march.now)
+    assert march.house.count(SettlementLine) == done.new + some
+    assert db.session.scalars(sa.select(SettlementMark.through)).one() == march.now > through
+    assert march.house.count(PayoutRecord) == 4
+    assert march.house.balances() == whole
+
+
+def test_lines_are_asked_for_in_bulk_and_once_more_is_no_change(march: March) -> None:
+    fetch(get_provider("stripe"), march.now)
+    lines, asked = march.house.count(SettlementLine), len(march.sandbox.requests())
+    again = fetch(get_provider("stripe"), march.now)
+    assert (again.new, march.house.count(SettlementLine)) == (0, lines)
+    assert len(march.sandbox.requests()) - asked <= 10
+
+
+def test_a_provider_that_does_not_answer_hides_nothing_and_is_told(march: March) -> None:
+    edited_balance(march)
+    march.reconcile()
+    assert "balance_differs" in march.found()
+    march.sandbox.drills.fault("error", path="/v1/balance")
+    try:
+        done = march.reconcile()
+    finally:
+        march.sandbox.drills.clear_faults()
+    assert done.problems == ["stripe: provider_unavailable"]
+    assert "balance_differs" in march.found()
+
+
+def test_money_that_belongs_to_nobody_is_settled_and_moves_to_its_gift_when_that_is_known(march: March) -> None:
+    march.bring(march.lines)
+    march.on(30, month=3)
+    march.give("told late", 4000)
+    march.on(8, month=4)
+    march.reconcile()
+    [row] = march.open()
+    with unit_of_work():
+        exceptions.put_aside(exceptions.find(row.id), "asked the provider", person("anna"), march.now)
+    march.reconcile()
+    assert march.found() == set()
+    before = march.house.balances()
+    assert before["suspense:EUR"] < 0
+    march.tell()
+    march.house.work()
+    march.reconcile()
+    assert march.found() == set()
+    after = march.house.balances()
+    assert "suspense:EUR" not in after
+    assert after["fund:specialists:gift"] == before["fund:specialists:gift"] - 4000
+    assert after["provider:stripe:EUR"] == before["provider:stripe:EUR"]

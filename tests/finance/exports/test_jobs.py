@@ -91,7 +91,8 @@ def test_one_that_is_cancelled_while_it_is_made_ends_and_leaves_nothing(
 ) -> None:
     monkeypatch.setattr(jobs, "BEAT_SECONDS", 0.01)
     export = ordered(format="xlsx")
-    whole, noticed = making.Snapshot.rows, threading.Event()
+    public_id = export.public_id
+    whole, noticed = making.Snapshot.all_rows, threading.Event()
     keep = jobs.Keeper._keep
 
     def kept(keeper: jobs.Keeper) -> None:
@@ -99,13 +100,13 @@ def test_one_that_is_cancelled_while_it_is_made_ends_and_leaves_nothing(
         if keeper.lost:
             noticed.set()
 
-    def cancelled_meanwhile(view: Any, query: Any) -> Any:
-        for part in whole(view, query):
+    def cancelled_meanwhile(*asked: Any) -> Any:
+        for part in whole(*asked):
             yield part
 
             def cancel() -> None:
                 with history.app_context(), unit_of_work():
-                    services.cancel(services.find_export(export.public_id), utcnow())
+                    services.cancel(services.find_export(public_id), utcnow())
 
             other = threading.Thread(target=cancel)
             other.start()
@@ -113,7 +114,7 @@ def test_one_that_is_cancelled_while_it_is_made_ends_and_leaves_nothing(
             assert noticed.wait(10)
 
     monkeypatch.setattr(jobs.Keeper, "_keep", kept)
-    monkeypatch.setattr(making.Snapshot, "rows", cancelled_meanwhile)
+    monkeypatch.setattr(making.Snapshot, "all_rows", cancelled_meanwhile)
     assert not jobs.make_export(export.id)
     assert fresh(export).state == "cancelled"
     assert not services.directory_of(export).exists()
@@ -147,13 +148,13 @@ import time
 from app import create_app
 from finance.exports import jobs, making
 app = create_app()
-whole = making.Snapshot.rows
-def slowly(view, query):
-    for part in whole(view, query):
+whole = making.Snapshot.all_rows
+def slowly(*asked):
+    for part in whole(*asked):
         yield part
         print("written", flush=True)
         time.sleep({more.pop("pause", 0)})
-making.Snapshot.rows = slowly
+making.Snapshot.all_rows = slowly
 with app.app_context():
     print(jobs.make_export({export.id}), flush=True)
 """
