@@ -115,7 +115,61 @@ def test_runs_for_all_offices_are_the_campaign_teams(at_console: AtConsole) -> N
     run = campaign.post("/staff/prints/new", RUN).location
     assert office.get(run).status_code == 403
     assert office.post(f"{run}/cancel").status_code == 403
-    assert office.get("/staff/prints").status_code == 403
+    assert run not in office.get("/staff/prints").text
+    assert run not in office.get(f"/staff/offices/{OWN}").text
+
+
+def test_a_clerk_finds_the_runs_of_their_office_and_prints_one_again(at_console: AtConsole) -> None:
+    office, campaign = at_console("office"), at_console("campaign")
+    mine, theirs = (order(*pair).location.removesuffix("/file") for pair in ((office, OWN), (campaign, OTHER)))
+    campaign.get("/staff/prints/new")
+    shared = campaign.post("/staff/prints/new", {**RUN, "offices": f"{OWN} {OTHER}"}).location
+    page = office.get("/staff/prints").text
+    assert (mine in page, theirs in page, shared in page, "/staff/prints/new" in page) == (True, False, False, False)
+    page = office.get(f"/staff/offices/{OWN}").text
+    assert f'action="{mine}/again"' in page
+    assert shared not in page
+    print_services.output_path(batches()[0]).unlink()
+    before = count_links()
+    again = office.post(f"{mine}/again")
+    assert again.location == f"{mine}/file"
+    file = office.get(again.location)
+    assert file.data.startswith(b"%PDF-")
+    file.close()
+    assert count_links() == before
+    assert office.post(f"{mine}/again").location == mine, "its file is there"
+    assert office.get(shared).status_code == 403
+    assert all(run in campaign.get("/staff/prints").text for run in (mine, theirs, shared))
+
+
+def test_a_first_run_is_cancelled_after_a_question(at_console: AtConsole) -> None:
+    browser = at_console("office")
+    run = order(browser, copies="30").location
+    page = browser.get(run).text
+    assert f'action="{run}/cancel"' not in page
+    assert f'href="{run}?cancel=1"' in page
+    page = browser.get(f"{run}?cancel=1").text
+    assert "Its 30 codes are retired" in page
+    assert f'action="{run}/cancel"' in page
+    assert "http-equiv" not in page, "a question does not go away by itself"
+
+
+def test_a_reprint_is_stopped_and_its_posters_stay_in_use(at_console: AtConsole, house: House) -> None:
+    browser = at_console("office")
+    run = order(browser, copies="30").location
+    house.work()
+    [batch] = batches()
+    print_services.output_path(batch).unlink()
+    browser.post(f"{run}/again")
+    page = browser.get(run).text
+    assert "Stop printing" in page
+    assert "stay in use" in page
+    assert browser.post(f"{run}/cancel").status_code == 303
+    house.work()
+    page = browser.get(run).text
+    assert "Print again as it was" in page
+    states = db.session.scalars(sa.select(Placement.state).where(Placement.batch_id == batch.id).distinct())
+    assert list(states) == ["active"]
 
 
 def test_a_run_for_all_offices_has_a_file_for_each(

@@ -24,7 +24,7 @@ from core.errors import DomainError
 from core.i18n import Localized
 from offices import links, previews, print_jobs
 from offices import print_services as services
-from offices.models import Office, Placement, PrintBatch
+from offices.models import Office, Placement, PrintBatch, PrintBatchOffice
 from offices.printing.press import Press
 from offices.printing.texts import campaigns
 from ops.demo import SLUG
@@ -140,6 +140,68 @@ def test_a_run_is_printed_again_as_it_was(offices: list[str]) -> None:
         services.print_again(services.find_batch(batch.public_id), utcnow())
     assert print_jobs.print_batch(batch.id)
     assert path.read_bytes() == before
+
+
+def test_offices_are_named_as_they_were_when_the_run_was_ordered(offices: list[str]) -> None:
+    batch = make(offices, copies=2)
+    assert print_jobs.print_batch(batch.id)
+    path = services.output_path(batch)
+    before = path.read_bytes()
+    path.unlink()
+    with unit_of_work() as session:
+        moved = Localized(ru="Переехал", be="Пераехаў", en="Moved")
+        session.execute(sa.update(Office).values(name=moved, address=moved, active=False))
+        services.print_again(services.find_batch(batch.public_id), utcnow())
+    assert print_jobs.print_batch(batch.id)
+    assert path.read_bytes() == before
+    assert db.session.scalar(sa.select(sa.func.count()).select_from(PrintBatchOffice)) == len(offices)
+
+
+def states_of(batch: PrintBatch) -> set[str]:
+    db.session.rollback()
+    return set(db.session.scalars(sa.select(Placement.state).where(Placement.batch_id == batch.id)))
+
+
+@pytest.mark.parametrize("reprint", ["waits", "runs", "failed"])
+def test_posters_that_hang_stay_in_use_when_a_reprint_is_stopped(offices: list[str], reprint: str) -> None:
+    batch = make(offices, copies=2)
+    assert print_jobs.print_batch(batch.id)
+    finished = fresh(batch).finished_at
+    services.output_path(batch).unlink()
+    with unit_of_work():
+        services.print_again(services.find_batch(batch.public_id), utcnow())
+    with unit_of_work():
+        lease = services.claim(batch.id, utcnow()) if reprint != "waits" else None
+        if lease and reprint == "failed":
+            assert services.fail(batch.id, lease, "disk_full")
+    with unit_of_work():
+        services.cancel(services.find_batch(batch.public_id), utcnow())
+    assert states_of(batch) == {"active"}
+    assert (fresh(batch).state, batch.finished_at, batch.error) == ("done", finished, None)
+    with pytest.raises(DomainError), unit_of_work():  # nothing is left to be stopped
+        services.cancel(services.find_batch(batch.public_id), utcnow())
+    with unit_of_work():
+        services.print_again(services.find_batch(batch.public_id), utcnow())
+    assert print_jobs.print_batch(batch.id)
+    assert page_codes(services.finished_file(fresh(batch))) == codes_of(batch)
+    assert batch.finished_at == finished
+
+
+def test_a_printer_of_a_stopped_reprint_lets_go(offices: list[str]) -> None:
+    batch = make(offices)
+    assert print_jobs.print_batch(batch.id)
+    services.output_path(batch).unlink()
+    with unit_of_work():
+        services.print_again(services.find_batch(batch.public_id), utcnow())
+    with unit_of_work():
+        lease = services.claim(batch.id, utcnow())
+    assert lease is not None
+    with unit_of_work():
+        services.cancel(services.find_batch(batch.public_id), utcnow())
+    with unit_of_work():
+        assert services.keep(batch.id, lease, utcnow()) is None
+        assert not services.finish(batch.id, lease, utcnow())
+    assert fresh(batch).state == "done"
 
 
 def _command(app: Flask, *arguments: str, **more: Any) -> subprocess.Popen[str]:
