@@ -135,7 +135,12 @@ def list_placements(medium: str | None, state: str | None, office: str | None) -
         office_id = queries.office_by_code(office).id if office else None
     for each in queries.placements(medium=medium, state=state, office_id=office_id):
         cells: list[Any] = [each.code, f"{each.state:<8}", f"{each.medium:<13}", each.language]
-        cells += [f"{each.office.code if each.office else '-':<12}", f"{each.poster_number or '-':>6}", f"{each.scans:>8}", each.label]
+        cells += [
+            f"{each.office.code if each.office else '-':<12}",
+            f"{each.poster_number or '-':>6}",
+            f"{each.scans:>8}",
+            each.label,
+        ]
         click.echo("  ".join(cells).rstrip())
 
 

@@ -15,7 +15,9 @@ OFFICE_COLUMNS = (
     "region",
     "active",
 )
-PLACEMENT_COLUMNS = "code address state replaced_by medium language office region poster label scans campaign created".split()  # noqa: SIM905 - words
+PLACEMENT_COLUMNS = (
+    "code address state replaced_by medium language office region poster label scans campaign created".split()  # noqa: SIM905 - words
+)
 
 
 def address(code: str, origin: str) -> str:

@@ -34,4 +34,3 @@ def preview(campaign_id: int, format: str, language: str, office: Office | None 
     line = office_line(office, language) if office else ""
     posters = tuple(Poster(SAMPLE, number, line) for number in range(1, FORMATS[format].per_page + 1))
     return _picture(run, posters)
-

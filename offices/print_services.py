@@ -329,8 +329,13 @@ def print_again(batch: PrintBatch, now: datetime) -> None:
     db.session.refresh(batch)
 
 
+def print_directory() -> Path:
+    """Of all runs. Web processes and workers share it."""
+    return Path(current_app.config["INSTANCE_DIR"]) / "prints"
+
+
 def directory_of(batch: PrintBatch) -> Path:
-    return Path(current_app.config["INSTANCE_DIR"]) / "prints" / batch.public_id
+    return print_directory() / batch.public_id
 
 
 def output_path(batch: PrintBatch) -> Path:
@@ -344,6 +349,13 @@ def finished_file(batch: PrintBatch) -> Path:
     if batch.state != "done" or not path.exists():
         raise NotPrinted
     return path
+
+
+def has_ended(public_id: str) -> bool:
+    """Whether there is such a run, and nobody prints it or is about to."""
+    state = db.session.scalar(sa.select(PrintBatch.state).where(PrintBatch.public_id == public_id))
+    db.session.rollback()
+    return state in ("done", "failed", "cancelled")
 
 
 def due(now: datetime) -> list[int]:

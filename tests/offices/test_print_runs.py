@@ -204,6 +204,37 @@ def test_a_printer_of_a_stopped_reprint_lets_go(offices: list[str]) -> None:
     assert fresh(batch).state == "done"
 
 
+def _age(batch: PrintBatch, days: float) -> None:
+    then = (utcnow() - timedelta(days=days)).timestamp()
+    directory = services.directory_of(batch)
+    for path in (*directory.iterdir(), directory):
+        os.utime(path, (then, then))
+
+
+def test_files_of_runs_that_ended_long_ago_are_cleared_away(offices: list[str]) -> None:
+    old, young, waiting, strange = make(offices), make(offices), make(offices), services.print_directory() / "strange"
+    for batch in (old, young):
+        assert print_jobs.print_batch(batch.id)
+    before = services.output_path(old).read_bytes()
+    for directory in (services.directory_of(waiting), strange):
+        directory.mkdir(parents=True)
+        (directory / "part-0000001.pdf").write_bytes(b"%PDF-")
+    for batch, days in ((old, 31), (young, 29), (waiting, 31)):
+        _age(batch, days)
+    os.utime(strange, (0, 0))
+    os.utime(strange / "part-0000001.pdf", (0, 0))
+    assert print_jobs.clear_files(utcnow()) == 1
+    assert not services.directory_of(old).exists()
+    assert services.output_path(young).exists()
+    assert services.directory_of(waiting).exists(), "somebody is about to go on with it"
+    assert strange.exists(), "it is none of ours"
+    with unit_of_work():
+        services.print_again(services.find_batch(old.public_id), utcnow())
+    assert print_jobs.print_batch(old.id)
+    assert services.output_path(old).read_bytes() == before
+    assert print_jobs.clear_files(utcnow()) == 0, "a file printed again today stays, however old its run"
+
+
 def _command(app: Flask, *arguments: str, **more: Any) -> subprocess.Popen[str]:
     environment = {
         **os.environ,
