@@ -7,19 +7,24 @@ parts and never held as a whole.
 import codecs
 import csv
 import io
+import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from typing import BinaryIO, TextIO
 
 CHUNK = 1 << 16
 ASCII = 0x7F
-SEPARATORS = (",", ";", "\t")
+SEPARATORS = (",", ";", "\t", "|")
 
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _CYRILLIC = set("абвгдеёжзийклмнопрстуфхцчшщъыьэюяіў")
 _CYRILLIC |= {letter.upper() for letter in _CYRILLIC} | set("«»„“”’‘–—…№°·•\u00a0")
 _CREDIBLE = 0.9  # of what cp1251 makes of the bytes beyond ASCII is Russian or Belarusian
+_COMMON = "оеаинтсрвлі"  # two letters of three
+_UPPER, _LOWER = "А-ЯЁІЎ", "а-яёіў"
+_CAPITAL_FIRST, _CAPITAL_LATER = re.compile(f"[{_UPPER}][{_LOWER}]"), re.compile(f"[{_LOWER}][{_UPPER}]")
+_BESIDE_LATIN = re.compile(f"[A-Za-z](?=[{_UPPER}{_LOWER}])|[{_UPPER}{_LOWER}](?=[A-Za-z])")
 
 
 class NotText(Exception):
@@ -74,12 +79,29 @@ def _first_broken_line(stream: BinaryIO, encoding: str) -> int | None:
 
 
 def _reads_as_cyrillic(stream: BinaryIO) -> bool:
-    counts: Counter[int] = Counter()
+    """Whether cp1251 makes plausible words of it. Western text would have Cyrillic letters within Latin words (Cafй),
+    KOI8 has capitals and small letters the other way round (лХМЯЙ), and read as itself it has more common letters."""
+    bytes_seen: Counter[int] = Counter()
+    beside_latin = first = later = 0
+    before = ""
     for part in _parts(stream):
-        counts.update(part)
-    beyond = {bytes([byte]).decode("cp1251"): count for byte, count in counts.items() if byte > ASCII}
-    credible = sum(count for char, count in beyond.items() if char in _CYRILLIC)
-    return credible >= sum(beyond.values()) * _CREDIBLE
+        bytes_seen.update(part)
+        text = before + part.decode("cp1251", "replace")
+        beside_latin += len(_BESIDE_LATIN.findall(text))
+        first, later = first + len(_CAPITAL_FIRST.findall(text)), later + len(_CAPITAL_LATER.findall(text))
+        before = text[-1:]
+    beyond = {byte: count for byte, count in bytes_seen.items() if byte > ASCII}
+
+    def seen(letters: Container[str], encoding: str) -> int:
+        return sum(count for byte, count in beyond.items() if bytes([byte]).decode(encoding, "replace") in letters)
+
+    credible = seen(_CYRILLIC, "cp1251") - beside_latin
+    if credible < sum(beyond.values()) * _CREDIBLE:
+        return False
+    if later and later >= first:
+        return False
+    common = {*_COMMON, *_COMMON.upper()}
+    return seen(common, "cp1251") >= max(seen(common, other) for other in ("koi8-u", "iso8859-5"))
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from core.money import Money
 from donations.errors import UnknownCampaign
 from donations.models import Campaign
 from donations.queries import campaign_by_slug, front_campaign
-from finance.funnel import DIMENSIONS, FunnelRow, funnel, total, write_csv
+from finance.funnel import DAYS, DIMENSIONS, FunnelRow, funnel, total, write_csv
 
 group = AppGroup("finance", help="What was raised, and where.")
 DAY = click.DateTime(formats=["%Y-%m-%d"])
@@ -38,6 +38,8 @@ def show_funnel(by: str, slug: str | None, first: datetime | None, last: datetim
     """Scans, gifts started and paid, money, packs collected. Scans are totals: they keep no day."""
     if first and last and first > last:
         raise click.UsageError("--from is after --to")
+    if any(day and not DAYS[0] <= day.date() <= DAYS[1] for day in (first, last)):
+        raise click.UsageError(f"days are from {DAYS[0]} to {DAYS[1]}")
     campaign = _campaign(slug)
     rows = funnel(campaign, by, first=first.date() if first else None, last=last.date() if last else None)
     if path is None:

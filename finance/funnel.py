@@ -22,6 +22,7 @@ from offices.models import Office, Placement
 from stickers.models import Redemption, RedemptionCode
 
 DIMENSIONS = ("placement", "office", "region", "medium")
+DAYS = date(1900, 1, 1), date(2999, 12, 31)  # none before and after can be asked for: the calendar ends somewhere
 UNATTRIBUTED = None  # key of the row of gifts that no link led to
 NO_OFFICE = ""  # key of the row of links that hang in no office
 
@@ -46,6 +47,7 @@ class FunnelRow:
     medium: str = ""
     office: str = ""
     state: str = ""
+    poster: int | None = None  # its number in the office
 
     @property
     def kept(self) -> int:
@@ -184,12 +186,13 @@ def _describe(rows: dict[str | None, FunnelRow], by: str) -> None:
 
 
 def _describe_placements(rows: dict[str | None, FunnelRow]) -> None:
-    query = sa.select(Placement.code, Placement.label, Placement.medium, Placement.state, Office.code.label("office"))
+    columns = (Placement.code, Placement.label, Placement.medium, Placement.state, Placement.poster_number)
+    query = sa.select(*columns, Office.code.label("office"))
     query = query.outerjoin(Office, Office.id == Placement.office_id)
     for placement in db.session.execute(query.execution_options(yield_per=1000)):
         if row := rows.get(placement.code):
             row.label, row.medium, row.state = placement.label, placement.medium, placement.state
-            row.office = placement.office or ""
+            row.office, row.poster = placement.office or "", placement.poster_number
 
 
 def _describe_offices(rows: dict[str | None, FunnelRow]) -> None:
@@ -205,7 +208,7 @@ def total(rows: list[FunnelRow]) -> FunnelRow:
 
 
 CSV_COLUMNS = (
-    "key label medium office state scans started paid raised refunded disputed kept currency collected".split()  # noqa: SIM905 - words
+    "key label medium office poster state scans started paid raised refunded disputed kept currency collected".split()  # noqa: SIM905 - words
 )
 
 
@@ -217,5 +220,5 @@ def write_csv(file: TextIO, rows: list[FunnelRow], currency: str) -> int:
 def _cells(row: FunnelRow, currency: str) -> list[Any]:
     counts = [row.scans, row.started, row.paid]
     amounts = [Money(minor, currency).major for minor in (row.raised, row.refunded, row.disputed, row.kept)]
-    place = [row.key if row.attributed else "unattributed", row.label, row.medium, row.office, row.state]
+    place = [row.key if row.attributed else "unattributed", row.label, row.medium, row.office, row.poster, row.state]
     return [*place, *counts, *amounts, currency, row.collected]

@@ -13,7 +13,7 @@ from core.money import Money
 from donations import queries
 from donations.models import Campaign
 from finance.filters import Filters
-from finance.funnel import DIMENSIONS, funnel, total, write_csv
+from finance.funnel import DAYS, DIMENSIONS, funnel, total, write_csv
 from finance.totals import Figures, grand_totals
 from offices.labels import MEDIA_NAMES
 from offices.queries import campaign_choices
@@ -40,9 +40,12 @@ def _day(name: str) -> date | None:
     """Raises `DayInvalid`."""
     text = request.args.get(name, "").strip()
     try:
-        return date.fromisoformat(text) if text else None
+        day = date.fromisoformat(text) if text else None
     except ValueError:
         raise DayInvalid(field=name) from None
+    if day and not DAYS[0] <= day <= DAYS[1]:
+        raise DayInvalid(field=name)
+    return day
 
 
 def _asked() -> dict[str, Any]:

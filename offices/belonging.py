@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from core.db import db, insert_if_absent, rows_changed
 from offices.errors import NotYourOffice
-from offices.models import Office, OfficeStaff
+from offices.models import Office, OfficeStaff, PrintBatch, PrintBatchOffice
 from offices.queries import office_by_code
 from staff import audit
 from staff.access import Actor
@@ -34,6 +34,22 @@ def _own(actor: Actor) -> sa.Select[int]:
 def within_reach(actor: Actor) -> sa.ColumnElement[bool]:
     """A condition on `Office`."""
     return sa.true() if works_for_all(actor) else Office.id.in_(_own(actor))
+
+
+def runs_within_reach(actor: Actor) -> sa.ColumnElement[bool]:
+    """A condition on `PrintBatch`: runs for own offices and no other ones, or all for those who work for all."""
+    if works_for_all(actor):
+        return sa.true()
+    of = PrintBatchOffice.batch_id == PrintBatch.id
+    own = sa.exists().where(of, PrintBatchOffice.office_id.in_(_own(actor)))
+    others = sa.exists().where(of, PrintBatchOffice.office_id.not_in(_own(actor)))
+    return sa.and_(own, ~others)
+
+
+def require_run(actor: Actor, batch: PrintBatch) -> None:
+    """Raises `NotYourOffice`."""
+    if not db.session.scalar(sa.select(sa.exists().where(PrintBatch.id == batch.id, runs_within_reach(actor)))):
+        raise NotYourOffice
 
 
 def own_offices(actor: Actor, limit: int = 5) -> list[Office]:

@@ -130,12 +130,17 @@ def _line(placement: Placement) -> str:
 @click.option("--state", type=click.Choice(PLACEMENT_STATES))
 @click.option("--office", help="Its code.")
 def list_placements(medium: str | None, state: str | None, office: str | None) -> None:
-    """One a line: code, state, medium, language, office, scans, label."""
+    """One a line: code, state, medium, language, office, number of the poster, scans, label."""
     with _refusals():
         office_id = queries.office_by_code(office).id if office else None
     for each in queries.placements(medium=medium, state=state, office_id=office_id):
         cells: list[Any] = [each.code, f"{each.state:<8}", f"{each.medium:<13}", each.language]
-        cells += [f"{each.office.code if each.office else '-':<12}", f"{each.scans:>8}", each.label]
+        cells += [
+            f"{each.office.code if each.office else '-':<12}",
+            f"{each.poster_number or '-':>6}",
+            f"{each.scans:>8}",
+            each.label,
+        ]
         click.echo("  ".join(cells).rstrip())
 
 

@@ -10,6 +10,11 @@ class UnknownOffice(NotFound):
     text = _l("There is no such office.")
 
 
+class OfficeClosed(Conflict):
+    code = "office_closed"
+    text = _l("The office %(office)s is closed: nothing is printed for it.")
+
+
 class UnknownPlacement(NotFound):
     code = "placement_not_found"
     text = _l("We do not know this link. Please check its code.")

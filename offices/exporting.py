@@ -15,7 +15,9 @@ OFFICE_COLUMNS = (
     "region",
     "active",
 )
-PLACEMENT_COLUMNS = "code address state replaced_by medium language office region label scans campaign created".split()  # noqa: SIM905 - words
+PLACEMENT_COLUMNS = (
+    "code address state replaced_by medium language office region poster label scans campaign created".split()  # noqa: SIM905 - words
+)
 
 
 def address(code: str, origin: str) -> str:
@@ -58,6 +60,7 @@ def write_placements(
             each.language,
             each.office.code if each.office else "",
             each.office.region if each.office else "",
+            each.poster_number,
             each.label,
             each.scans,
             slugs[each.campaign_id],

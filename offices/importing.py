@@ -6,10 +6,11 @@ known updates its office. The file is read in parts and never held as a whole.
 """
 
 import csv
+import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, BinaryIO
 
 import sqlalchemy as sa
@@ -28,11 +29,13 @@ from offices.schemas import CODE, LIMITS, NO, OPTIONAL_CELLS, OPTIONAL_COLUMNS, 
 
 PART = 500
 HEADER_LIMIT = 10_000  # characters
+_NAMED_SEPARATOR = re.compile(r'"?sep=([^\w\s"]|\t)"?[ \t]*', re.IGNORECASE)  # Excel's own first line
 SHOWN = 100  # faults in an answer; the report has all of them
 
 REASONS = {
     "encoding_unknown": _l("This is text in no encoding that we read: save the file as UTF-8, UTF-16 or Windows-1251."),
     "file_empty": _l("The file has no lines."),
+    "offices_missing": _l("The file has names of columns, but no office."),
     "column_missing": _l("This column is missing."),
     "column_unknown": _l("This column is not known here."),
     "column_twice": _l("This column is there twice."),
@@ -153,14 +156,24 @@ class _File:
             return
         with opened(self.stream, self.encoding) as text:
             first = next((line for line in iter(lambda: text.readline(HEADER_LIMIT), "") if line.strip()), "")
-            self.separator = detect_separator(first, frozenset(OFFICE_COLUMNS))
+            named = _NAMED_SEPARATOR.fullmatch(first.strip("\ufeff\r\n"))
+            self.separator = named[1] if named else detect_separator(first, frozenset(OFFICE_COLUMNS))
             text.seek(0)
             records = self._records(text)
+            if named:
+                next(records)
             line, header = next(records, (1, []))
             if not header:
                 self._fault(line, "", "file_empty")
             elif self._reads_header(line, header):
-                yield from self._good_rows(records)
+                yield from self._offices(line, records)
+
+    def _offices(self, line: int, records: Iterator[tuple[int, list[str]]]) -> Iterator[_Row]:
+        first = next(records, None)
+        if first is not None:
+            yield from self._good_rows(chain([first], records))
+        elif not self.faults:
+            self._fault(line, "", "offices_missing")
 
     def _fault(self, line: int, column: str, code: str, **values: Any) -> None:
         self.faults.append(Fault(line, column, code, values))

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 
 import sqlalchemy as sa
-from sqlalchemy.orm import joinedload
+from sqlalchemy.orm import defer, joinedload
 
 from core.db import db
 from core.paging import Page, page_of
-from offices.belonging import within_reach, works_for_all
+from offices.belonging import runs_within_reach, within_reach, works_for_all
 from offices.links import read_code
-from offices.models import Office, Placement, PrintBatch
+from offices.models import Office, Placement, PrintBatch, PrintBatchOffice
 from staff.access import Actor
 
 
@@ -44,8 +44,18 @@ def newest_placements(office: Office, limit: int = 10) -> list[Placement]:
     return list(db.session.scalars(query.order_by(Placement.id.desc()).limit(limit)))
 
 
-def batches_page(number: int) -> Page[PrintBatch]:
-    return page_of(sa.select(PrintBatch).order_by(PrintBatch.id.desc()), number)
+def batches_page(actor: Actor, number: int) -> Page[PrintBatch]:
+    """The newest first: those for own offices, or all."""
+    query = sa.select(PrintBatch).options(defer(PrintBatch.selection)).where(runs_within_reach(actor))
+    return page_of(query.order_by(PrintBatch.id.desc()), number)
+
+
+def newest_runs(office: Office, limit: int = 5) -> list[PrintBatch]:
+    """Runs with posters of this office alone."""
+    mine = sa.select(PrintBatchOffice.batch_id).where(PrintBatchOffice.office_id == office.id)
+    others = sa.exists().where(PrintBatchOffice.batch_id == PrintBatch.id, PrintBatchOffice.office_id != office.id)
+    query = sa.select(PrintBatch).options(defer(PrintBatch.selection)).where(PrintBatch.id.in_(mine), ~others)
+    return list(db.session.scalars(query.order_by(PrintBatch.id.desc()).limit(limit)))
 
 
 def count_offices() -> tuple[int, int]:

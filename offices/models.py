@@ -40,6 +40,7 @@ class Office(Base):
     address: Mapped[Localized] = mapped_column(LocalizedText)
     region: Mapped[str] = mapped_column(sa.String(60), index=True)
     active: Mapped[bool] = mapped_column(default=True)
+    posters: Mapped[int] = mapped_column(default=0, server_default=sa.text("0"))  # the last number given to a poster
 
 
 class OfficeStaff(Base):
@@ -52,7 +53,10 @@ class OfficeStaff(Base):
 
 
 class PrintBatch(Base):
-    """A print run; `total` and `done` count pages. A worker holds it until `lease_until`."""
+    """A print run; `total` and `done` count pages. A worker holds it until `lease_until`.
+
+    `finished_at` is when it was done for the first time, or cancelled: from then on its posters may hang on walls.
+    """
 
     __tablename__ = "print_batches"
     __table_args__ = (
@@ -68,7 +72,7 @@ class PrintBatch(Base):
     language: Mapped[str] = mapped_column(sa.String(2))
     copies: Mapped[int]
     packaging: Mapped[str] = mapped_column(sa.String(10), default="pdf")  # pdf, or zip with a PDF for each office
-    selection: Mapped[dict[str, Any]] = mapped_column(sa.JSON)  # which offices were asked for, as asked
+    selection: Mapped[dict[str, Any]] = mapped_column(sa.JSON)  # what was asked for, as asked; what posters say
     state: Mapped[str] = mapped_column(sa.String(10), default="queued")
     total: Mapped[int] = mapped_column(default=0)
     done: Mapped[int] = mapped_column(default=0)
@@ -81,8 +85,21 @@ class PrintBatch(Base):
     placements: Mapped[list["Placement"]] = relationship(back_populates="batch", order_by="Placement.id")
 
 
+class PrintBatchOffice(Base):
+    """An office of a print run, as its posters name it: they stay the same when the office moves."""
+
+    __tablename__ = "print_batch_offices"
+
+    batch_id: Mapped[int] = mapped_column(sa.ForeignKey("print_batches.id"), primary_key=True)
+    office_id: Mapped[int] = mapped_column(sa.ForeignKey("offices.id"), primary_key=True, index=True)
+    line: Mapped[str] = mapped_column(sa.String(400))
+
+
 class Placement(Base):
-    """`code` is what the short link carries, upper case; `number` counts the posters of a batch."""
+    """`code` is what the short link carries, upper case; `number` counts the placements of a batch.
+
+    `poster_number` is printed on the poster and tells it from others of its office, whatever run they came from.
+    """
 
     __tablename__ = "placements"
     __table_args__ = (
@@ -91,6 +108,7 @@ class Placement(Base):
         sa.CheckConstraint("(state = 'replaced') = (replaced_by_id IS NOT NULL)", name="replaced_by"),
         sa.CheckConstraint("scans >= 0", name="scans"),
         sa.UniqueConstraint("batch_id", "number"),
+        sa.Index("uq_placements_office_id_poster_number", "office_id", "poster_number", unique=True),
     )
 
     id: Mapped[int] = mapped_column(BigKey, primary_key=True)
@@ -102,6 +120,7 @@ class Placement(Base):
     label: Mapped[str] = mapped_column(sa.String(120), default="")
     batch_id: Mapped[int | None] = mapped_column(sa.ForeignKey("print_batches.id"))
     number: Mapped[int | None]
+    poster_number: Mapped[int | None]
     state: Mapped[str] = mapped_column(sa.String(10), default="active")
     replaced_by_id: Mapped[int | None] = mapped_column(sa.ForeignKey("placements.id"))
     created_at: Mapped[datetime]

@@ -2,10 +2,12 @@
 
 from flask import Blueprint, Flask, current_app, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import force_locale
 
+from core.i18n import LOCALES
 from offices import redirect as hot
 from offices.links import COOKIE, read_code
-from offices.queries import find_link
+from offices.queries import Link, find_link
 from offices.scans import ScanBuffer
 
 blueprint = Blueprint("links", __name__, template_folder="templates")
@@ -20,7 +22,7 @@ def follow(typed: str = "") -> ResponseReturnValue:
     code = read_code(typed)
     link = find_link(code) if code else None
     if link is None or link.state != "active":
-        return _no_link(link.campaign if link else None)
+        return _no_link(link)
     if request.method == "GET":
         current_app.extensions["scans"].add(link.id)
     answer = redirect(request.script_root + hot.target(link))
@@ -28,11 +30,20 @@ def follow(typed: str = "") -> ResponseReturnValue:
     return answer
 
 
-def _no_link(campaign: str | None) -> ResponseReturnValue:
-    """A page that says so and still lets people give; a link followed earlier that day is forgotten."""
-    give = url_for("donations.campaign", slug=campaign) if campaign else url_for("donations.front")
-    page = render_template("offices/no_link.html", give=give, retired=campaign is not None)
-    answer = current_app.make_response((page, 410 if campaign else 404))
+def _no_link(link: Link | None) -> ResponseReturnValue:
+    """A page that says so and still lets people give; a link followed earlier that day is forgotten.
+
+    A retired link's page speaks the language of its poster, as the campaign's page would have done.
+    """
+    if link is None:
+        page, status = render_template("offices/no_link.html", give=url_for("donations.front"), retired=False), 404
+    else:
+        wish = request.args.get("lang")
+        language = wish if wish in LOCALES else link.language
+        give = url_for("donations.campaign", slug=link.campaign, lang=language)
+        with force_locale(language):
+            page, status = render_template("offices/no_link.html", give=give, retired=True), 410
+    answer = current_app.make_response((page, status))
     if COOKIE in request.cookies:
         answer.delete_cookie(COOKIE, httponly=True, samesite="Lax", secure=_secure())
     return answer

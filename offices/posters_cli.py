@@ -3,7 +3,9 @@
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from ipaddress import ip_address
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import click
 from flask import Flask
@@ -44,6 +46,7 @@ def _progress(total: int) -> Iterator[Callable[[int, int], None]]:
 def _run(batch: PrintBatch, output: Path | None) -> None:
     """Print it here and now, and say where the file is."""
     batch_id, public_id = batch.id, batch.public_id
+    _say_where_codes_lead(services.run_of(batch).link)
     try:
         with _progress(batch.total) as progress:
             printed = print_jobs.print_batch(batch_id, progress)
@@ -61,14 +64,40 @@ def _run(batch: PrintBatch, output: Path | None) -> None:
     _hand_over(batch, output)
 
 
+def _say_where_codes_lead(link: str) -> None:
+    click.echo(f"the codes lead to {link}…", err=True)
+    if _is_local(urlsplit(link).hostname or ""):
+        advice = "set PUBLIC_URL (or PORT) as the service has it, and print anew"
+        click.secho(f"WARNING: no phone reaches that, it is an address of this machine: {advice}", err=True, fg="red")
+
+
+def _is_local(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
 def _hand_over(batch: PrintBatch, output: Path | None) -> None:
     path = services.finished_file(batch)
     if output is not None:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        draft = output.with_name(f"{output.name}.draft")
-        shutil.copyfile(path, draft)
-        path = draft.replace(output)
+        try:
+            _copy(path, output)
+        except OSError as fault:
+            raise click.ClickException(f"{output}: {fault.strerror}; the finished file is {path}") from None
+        path = output
     click.echo(f"{path}  {batch.total} pages  run {batch.public_id}")
+
+
+def _copy(path: Path, output: Path) -> None:
+    """The whole file, or none of it and an `OSError`."""
+    output.parent.mkdir(parents=True, exist_ok=True)
+    draft = output.with_name(f"{output.name}.draft")
+    try:
+        shutil.copyfile(path, draft)
+        draft.replace(output)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 @posters.command("print")
@@ -134,13 +163,13 @@ def resume(run: str, output: Path | None) -> None:
 @posters.command("cancel")
 @click.argument("run")
 def cancel(run: str) -> None:
-    """Stop a run for good; its codes are retired."""
+    """Stop a run. If it was never done its codes are retired; posters that hang already stay in use."""
     with _refusals(), unit_of_work():
         batch = services.find_batch(run)
         before = {"state": batch.state}
         services.cancel(batch, utcnow())
         _record_state("posters.cancelled", batch, before)
-    click.echo("cancelled")
+    click.echo("cancelled" if batch.state == "cancelled" else "stopped; its posters stay in use")
 
 
 def _record_state(action: str, batch: PrintBatch, before: dict[str, str]) -> None:
@@ -166,11 +195,15 @@ def symbol(code: str, output: Path) -> None:
         address = services.address_of(code)
     match output.suffix.lower():
         case ".svg":
-            output.write_text(symbols.svg(address), encoding="utf-8")
+            drawn = symbols.svg(address).encode()
         case ".png":
-            output.write_bytes(symbols.png(address))
+            drawn = symbols.png(address)
         case other:
             raise click.UsageError(f"{other or 'no ending'}: a .svg or .png file is needed")
+    try:
+        output.write_bytes(drawn)
+    except OSError as fault:
+        raise click.ClickException(f"{output}: {fault.strerror}") from None
     click.echo(str(output))
 
 

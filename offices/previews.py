@@ -4,7 +4,7 @@ import threading
 from functools import lru_cache
 
 from offices.models import Office
-from offices.print_services import describe_run
+from offices.print_services import describe_run, office_line
 from offices.printing.formats import FORMATS
 from offices.printing.pages import Poster, Run, Typesetter
 
@@ -34,7 +34,3 @@ def preview(campaign_id: int, format: str, language: str, office: Office | None 
     line = office_line(office, language) if office else ""
     posters = tuple(Poster(SAMPLE, number, line) for number in range(1, FORMATS[format].per_page + 1))
     return _picture(run, posters)
-
-
-def office_line(office: Office, language: str) -> str:
-    return ", ".join(text.in_locale(language) for text in (office.name, office.address))

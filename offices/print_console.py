@@ -14,7 +14,6 @@ from core.errors import DomainError
 from core.i18n import DEFAULT_LOCALE, LOCALES
 from offices import belonging, exporting, labels, listing, previews, print_jobs, print_services, queries
 from offices.console import campaign_of_console, names, page_number
-from offices.errors import NotYourOffice
 from offices.models import PrintBatch
 from offices.print_errors import CopiesOutOfRange, failure
 from offices.printing import symbols
@@ -48,6 +47,7 @@ def _office_page(code: str, refusal: DomainError | None = None) -> str:
         office=office,
         links=listing.newest_placements(office),
         of_all=belonging.works_for_all(acting()),
+        runs=listing.newest_runs(office),
         members=belonging.staff_of(office) if acting().has("admin") else None,
         copies=request.values.get("copies", "1"),
         refusal=refusal,
@@ -82,6 +82,10 @@ def print_office(code: str) -> ResponseReturnValue:
         [batch] = _make([request.form.get("format", "")], [office.code], "pdf")
     except DomainError as refusal:
         return _office_page(code, refusal), refusal.status
+    return _print_now_or_soon(batch)
+
+
+def _print_now_or_soon(batch: PrintBatch) -> ResponseReturnValue:
     if batch.total <= AT_ONCE and print_jobs.print_batch(batch.id):
         return redirect(url_for(".download", public_id=batch.public_id), code=303)
     print_jobs.print_soon.enqueue(batch.id)
@@ -123,9 +127,12 @@ def _record(actor: Actor, action: str, batch: PrintBatch, **values: Mapping[str,
 
 
 @blueprint.get("/staff/prints")
-@allowed("campaign", "admin")
+@allowed("office", "campaign", "admin")
 def run_list() -> str:
-    return render_template("offices/prints.html", page=listing.batches_page(page_number()))
+    """Office staff see the runs of their offices."""
+    actor = acting()
+    page, of_all = listing.batches_page(actor, page_number()), belonging.works_for_all(actor)
+    return render_template("offices/prints.html", page=page, of_all=of_all)
 
 
 @blueprint.get("/staff/prints/new")
@@ -171,12 +178,7 @@ def _wanted_offices() -> list[str] | None:
 def _batch_for(actor: Actor, public_id: str) -> PrintBatch:
     """Raises `UnknownBatch`, `NotYourOffice`."""
     batch = print_services.find_batch(public_id)
-    asked = batch.selection["offices"]
-    if not belonging.works_for_all(actor):
-        if not isinstance(asked, list):  # for all offices
-            raise NotYourOffice
-        for code in asked:
-            belonging.office_for(actor, code)
+    belonging.require_run(actor, batch)
     return batch
 
 
@@ -185,10 +187,17 @@ def _batch_for(actor: Actor, public_id: str) -> PrintBatch:
 def run(public_id: str) -> str:
     batch = _batch_for(acting(), public_id)
     there = batch.state == "done" and print_services.output_path(batch).exists()
+    may_cancel = batch.state in (*STILL_GOING, "failed")
+    codes = queries.count_of_run(batch)
+    retires = codes if batch.finished_at is None else 0
     return render_template(
         "offices/print.html",
         batch=batch,
         going=batch.state in STILL_GOING,
+        may_cancel=may_cancel,
+        codes=codes,
+        retires=retires,
+        asking=may_cancel and retires > 0 and "cancel" in request.args,
         size=print_services.output_path(batch).stat().st_size if there else None,
         reason=failure(batch.error).message if batch.state == "failed" else "",
     )
@@ -215,9 +224,11 @@ def cancel(public_id: str) -> ResponseReturnValue:
 @allowed("office", "campaign", "admin")
 def again(public_id: str) -> ResponseReturnValue:
     """The same posters with the same codes once more: after a failure, or when the file is gone."""
-    answer = _act(public_id, "posters.ordered_again", lambda batch: print_services.print_again(batch, utcnow()))
-    print_jobs.print_soon.enqueue(print_services.find_batch(public_id).id)
-    return answer
+    _act(public_id, "posters.ordered_again", lambda batch: print_services.print_again(batch, utcnow()))
+    batch = print_services.find_batch(public_id)
+    if batch.state == "done":  # its file is there
+        return redirect(url_for(".run", public_id=public_id), code=303)
+    return _print_now_or_soon(batch)
 
 
 def _act(public_id: str, action: str, do: Callable[[PrintBatch], None]) -> ResponseReturnValue:
@@ -229,6 +240,42 @@ def _act(public_id: str, action: str, do: Callable[[PrintBatch], None]) -> Respo
         _record(actor, action, batch, before=before, after={"state": batch.state})
     db.session.expire_all()
     return redirect(url_for(".run", public_id=public_id), code=303)
+
+
+@blueprint.post("/staff/links/<code>/print")
+@allowed("office", "campaign", "admin")
+def print_link(code: str) -> ResponseReturnValue:
+    """A poster or card for exactly this link."""
+    actor, now = acting(), utcnow()
+    belonging.require_office(actor, queries.placement_by_code(code).office_id)
+    try:
+        with unit_of_work():
+            format = request.form.get("format", "")
+            batch = print_services.print_link(code, format=format, created_by=actor.email, now=now)
+            _record(actor, "posters.ordered", batch, after={"format": batch.format, "link": batch.selection["link"]})
+    except DomainError as refusal:
+        return _link_page(code, refusal), refusal.status
+    return _print_now_or_soon(batch)
+
+
+@blueprint.get("/staff/links/<code>")
+@allowed("office", "campaign", "admin")
+def link_page(code: str) -> str:
+    return _link_page(code)
+
+
+def _link_page(code: str, refusal: DomainError | None = None) -> str:
+    placement = queries.placement_by_code(code)
+    belonging.require_office(acting(), placement.office_id)
+    return render_template(
+        "offices/link.html",
+        link=placement,
+        address=exporting.address(placement.code, current_app.config["PUBLIC_URL"]),
+        heir=queries.replacement_codes(placement.replaced_by_id).get(placement.replaced_by_id or 0),
+        single_formats=[(key, labels.FORMAT_NAMES[key]) for key in FORMATS if FORMATS[key].per_page == 1],
+        usual_format="a6" if placement.medium == "counter_card" else "a4",
+        refusal=refusal,
+    )
 
 
 @blueprint.get("/staff/links/<code>.<any(svg, png):kind>")

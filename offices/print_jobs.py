@@ -12,7 +12,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 
 PRESSES = 2  # processes; each takes about 150 MB
 PART_PAGES = 100
+FILES_KEPT = timedelta(days=30)  # afterwards a run can be printed again as it was
 
 Progress = Callable[[int, int], None]
 _large = threading.Lock()
@@ -74,7 +75,7 @@ class Printer:
             self._set_parts()
             self._join()
         with unit_of_work():
-            if not services.leases.finish(self.batch_id, self.lease, utcnow()):
+            if not services.finish(self.batch_id, self.lease, utcnow()):
                 raise Lost
         self.progress(self.total, self.total)
         for path in self.directory.iterdir():  # parts, and drafts of a process that was killed
@@ -226,3 +227,26 @@ def sweep() -> None:
     db.session.rollback()
     for batch_id in ids:
         _print_when_there_is_room(batch_id)
+
+
+def clear_files(now: datetime) -> int:
+    """Remove the files of ended runs that nobody wrote to for `FILES_KEPT`; of how many runs."""
+    cleared = 0
+    for directory in services.print_directory().glob("*/"):
+        if _last_written(directory) + FILES_KEPT <= now and services.has_ended(directory.name):
+            shutil.rmtree(directory, ignore_errors=True)
+            cleared += 1
+    return cleared
+
+
+def _last_written(directory: Path) -> datetime:
+    with contextlib.suppress(FileNotFoundError):  # a file that ends while we look was written just now
+        times = [path.stat().st_mtime for path in (directory, *directory.iterdir())]
+        return datetime.fromtimestamp(max(times), UTC)
+    return datetime.now(UTC)
+
+
+@every(seconds=3600)
+def clear_old_files() -> None:
+    if cleared := clear_files(utcnow()):
+        log.info("files of %s print runs are cleared away", cleared)

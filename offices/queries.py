@@ -10,7 +10,7 @@ from core.db import db
 from core.i18n import LocalizedText
 from offices.errors import UnknownOffice, UnknownPlacement
 from offices.links import read_code
-from offices.models import Office, Placement
+from offices.models import Office, Placement, PrintBatch
 
 PAGE = 1000
 
@@ -127,7 +127,14 @@ def campaign_slugs() -> dict[int, str]:
     return {row.id: row.slug for row in db.session.execute(sa.select(campaigns.c.id, campaigns.c.slug))}
 
 
-def replacement_codes() -> dict[int, str]:
-    """Codes of links that replaced others, by id."""
+def count_of_run(batch: PrintBatch) -> int:
+    """How many codes were made for it."""
+    return db.session.scalar(sa.select(sa.func.count(Placement.id)).where(Placement.batch_id == batch.id)) or 0
+
+
+def replacement_codes(only: int | None = None) -> dict[int, str]:
+    """Codes of links that replaced others, or of this one, by id."""
     query = sa.select(_successor.id, _successor.code).join(Placement, Placement.replaced_by_id == _successor.id)
+    if only is not None:
+        query = query.where(_successor.id == only)
     return {row.id: row.code for row in db.session.execute(query)}

@@ -22,10 +22,10 @@ FONT_PACKAGE = "fontpkg_rubik"
 
 @dataclass(frozen=True)
 class Poster:
-    """One poster: its code, its number in the run, and the office it hangs in as one line ("" when in none)."""
+    """One poster: its code, its number in its office, and that office as one line (None and "" when in none)."""
 
     code: str
-    number: int
+    number: int | None
     office: str = ""
 
 

@@ -82,3 +82,23 @@ def test_signing_out_takes_one_press(site: str, open_page: OpenPage, clerk: str)
     page.wait_for_url(f"{site}/staff/login")
     page.goto(f"{site}/staff")
     assert page.url.startswith(f"{site}/staff/login")
+
+
+@pytest.mark.parametrize("language", ["ru", "be", "en"])
+def test_buttons_of_lists_stay_within_a_phone_s_card(site: str, open_page: OpenPage, clerk: str, language: str) -> None:
+    page = open_page(PHONE, language=language)
+    sign_in(page, site, clerk)
+    page.goto(f"{site}/staff/offices/MINSK-01?lang={language}")
+    with page.expect_download():
+        page.click("main form button.btn-primary")
+    links = f"{site}/staff/links"
+    page.goto(links)
+    code = page.locator("tbody th a").first.get_attribute("href")
+    for address in (links, f"{site}{code}", f"{site}/staff/offices/MINSK-01", f"{site}/staff/prints"):
+        page.goto(address)
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE, address
+        for button in page.locator("main .acts .btn, main .card-actions .btn").all():
+            box, card = button.bounding_box(), button.locator("xpath=ancestor::*[self::tr or self::section][1]")
+            around = card.bounding_box() if card.count() else {"x": 0, "width": PHONE}
+            assert around["x"] <= box["x"], (address, button.inner_text())
+            assert box["x"] + box["width"] <= around["x"] + around["width"], (address, button.inner_text())

@@ -25,6 +25,9 @@ from tests.staff.console import Browser, make_member
 AtConsole = Callable[..., Browser]
 
 
+EDGES = ["last=9999-12-31", "first=0001-01-01", "first=9999-12-31&last=9999-12-31"]  # where the calendar ends
+
+
 @pytest.fixture
 def code(offices: dict[str, int]) -> str:
     return make_link(offices[OWN])
@@ -68,7 +71,7 @@ def redeem_a_pack_of(donation: dict[str, Any], house: House, office: int) -> Non
         redeem_code(code.code, office=session.get_one(Office, office), actor=clerk, nonce="1", now=utcnow())
 
 
-@pytest.mark.parametrize("query", ["first=yesterday", "first=2026-02-30", "first=2026-03-01&last=2026-02-01"])
+@pytest.mark.parametrize("query", ["first=yesterday", "first=2026-02-30", "first=2026-03-01&last=2026-02-01", *EDGES])
 def test_days_that_are_none_are_refused(at_console: AtConsole, query: str) -> None:
     browser = at_console("finance")
     assert browser.get(f"/staff/funnel?{query}").status_code == 422

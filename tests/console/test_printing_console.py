@@ -10,9 +10,9 @@ from flask import Flask
 from PIL import Image
 from werkzeug.test import TestResponse
 
-from core.db import db
+from core.db import db, unit_of_work
 from offices import print_services
-from offices.models import Placement, PrintBatch
+from offices.models import Office, Placement, PrintBatch
 from staff import audit
 from tests.console.conftest import OTHER, OWN, acts, make_link
 from tests.house import House
@@ -115,7 +115,61 @@ def test_runs_for_all_offices_are_the_campaign_teams(at_console: AtConsole) -> N
     run = campaign.post("/staff/prints/new", RUN).location
     assert office.get(run).status_code == 403
     assert office.post(f"{run}/cancel").status_code == 403
-    assert office.get("/staff/prints").status_code == 403
+    assert run not in office.get("/staff/prints").text
+    assert run not in office.get(f"/staff/offices/{OWN}").text
+
+
+def test_a_clerk_finds_the_runs_of_their_office_and_prints_one_again(at_console: AtConsole) -> None:
+    office, campaign = at_console("office"), at_console("campaign")
+    mine, theirs = (order(*pair).location.removesuffix("/file") for pair in ((office, OWN), (campaign, OTHER)))
+    campaign.get("/staff/prints/new")
+    shared = campaign.post("/staff/prints/new", {**RUN, "offices": f"{OWN} {OTHER}"}).location
+    page = office.get("/staff/prints").text
+    assert (mine in page, theirs in page, shared in page, "/staff/prints/new" in page) == (True, False, False, False)
+    page = office.get(f"/staff/offices/{OWN}").text
+    assert f'action="{mine}/again"' in page
+    assert shared not in page
+    print_services.output_path(batches()[0]).unlink()
+    before = count_links()
+    again = office.post(f"{mine}/again")
+    assert again.location == f"{mine}/file"
+    file = office.get(again.location)
+    assert file.data.startswith(b"%PDF-")
+    file.close()
+    assert count_links() == before
+    assert office.post(f"{mine}/again").location == mine, "its file is there"
+    assert office.get(shared).status_code == 403
+    assert all(run in campaign.get("/staff/prints").text for run in (mine, theirs, shared))
+
+
+def test_a_first_run_is_cancelled_after_a_question(at_console: AtConsole) -> None:
+    browser = at_console("office")
+    run = order(browser, copies="30").location
+    page = browser.get(run).text
+    assert f'action="{run}/cancel"' not in page
+    assert f'href="{run}?cancel=1"' in page
+    page = browser.get(f"{run}?cancel=1").text
+    assert "Its 30 codes are retired" in page
+    assert f'action="{run}/cancel"' in page
+    assert "http-equiv" not in page, "a question does not go away by itself"
+
+
+def test_a_reprint_is_stopped_and_its_posters_stay_in_use(at_console: AtConsole, house: House) -> None:
+    browser = at_console("office")
+    run = order(browser, copies="30").location
+    house.work()
+    [batch] = batches()
+    print_services.output_path(batch).unlink()
+    browser.post(f"{run}/again")
+    page = browser.get(run).text
+    assert "Stop printing" in page
+    assert "stay in use" in page
+    assert browser.post(f"{run}/cancel").status_code == 303
+    house.work()
+    page = browser.get(run).text
+    assert "Print again as it was" in page
+    states = db.session.scalars(sa.select(Placement.state).where(Placement.batch_id == batch.id).distinct())
+    assert list(states) == ["active"]
 
 
 def test_a_run_for_all_offices_has_a_file_for_each(
@@ -215,3 +269,59 @@ def test_a_single_code_comes_as_svg_and_png(app: Flask, at_console: AtConsole, o
     assert drawing.text.startswith("<svg")
     assert browser.get(f"/staff/links/{theirs}.png").status_code == 403
     assert browser.get("/staff/links/NOSUCH.png").status_code == 404
+
+
+def close(office: str) -> None:
+    with unit_of_work() as session:
+        session.execute(sa.update(Office).where(Office.code == office).values(active=False))
+
+
+def test_a_closed_office_says_so_and_prints_nothing(at_console: AtConsole) -> None:
+    browser = at_console("office")
+    order(browser)
+    close(OWN)
+    page = browser.get(f"/staff/offices/{OWN}").text
+    assert "This office is closed." in page
+    assert f"/staff/offices/{OWN}/print" not in page
+    assert "Print again as it was" not in page
+    answer = order(browser)
+    assert answer.status_code == 409
+    assert f"The office {OWN} is closed" in answer.text
+    assert len(batches()) == 1
+
+
+def test_a_poster_for_exactly_one_link_is_printed(at_console: AtConsole, offices: dict[str, int]) -> None:
+    mine, theirs = make_link(offices[OWN]), make_link(offices[OTHER])
+    browser = at_console("office")
+    assert f'href="/staff/links/{mine}"' in browser.get("/staff/links").text
+    page = browser.get(f"/staff/links/{mine}").text
+    assert f'action="/staff/links/{mine}/print"' in page
+    assert f"/staff/links/{mine}.svg" in page
+    answer = browser.post(f"/staff/links/{mine}/print", {"format": "a6"})
+    file = browser.get(answer.location)
+    assert file.data.startswith(b"%PDF-")
+    file.close()
+    [batch] = batches()
+    assert (batch.format, batch.total, batch.state) == ("a6", 1, "done")
+    assert acts() == [("office@example.org", "posters.ordered", f"print_run:{batch.public_id}")]
+    assert "№ 1" in browser.get(f"/staff/links/{mine}").text
+    assert batch.public_id in browser.get(f"/staff/offices/{OWN}").text
+    assert mine in browser.get(f"/staff/prints/{batch.public_id}").text
+    assert browser.post(f"/staff/links/{mine}/print", {"format": "labels"}).status_code == 422
+    assert browser.get(f"/staff/links/{theirs}").status_code == 403
+    assert browser.post(f"/staff/links/{theirs}/print", {"format": "a4"}).status_code == 403
+    browser.post(f"/staff/links/{mine}/retire")
+    assert f"/staff/links/{mine}/print" not in browser.get(f"/staff/links/{mine}").text
+    assert browser.post(f"/staff/links/{mine}/print", {"format": "a4"}).status_code == 409
+    assert len(batches()) == 1
+
+
+def test_lists_show_the_number_that_is_on_the_poster(at_console: AtConsole) -> None:
+    browser = at_console("campaign")
+    for _ in range(2):
+        order(browser)
+    assert browser.get(f"/staff/offices/{OWN}").text.count("№ 2") == 1
+    assert browser.get("/staff/links").text.count("№ 2") == 1
+    assert f"{OWN} · № 2" in browser.get("/staff/funnel?by=placement").text
+    codes = list(db.session.scalars(sa.select(Placement.code).where(Placement.poster_number == 2)))
+    assert f"{OWN},Минск,2," in browser.get("/staff/links.csv").text.partition(codes[0])[2].partition("\n")[0]

@@ -2,6 +2,7 @@
 
 import io
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,7 @@ def empty(app: Flask) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1251"])
-@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
 def test_every_encoding_and_separator_that_people_send_is_read(encoding: str, separator: str) -> None:
     report = take(as_bytes(HEADER, MINSK, BREST, encoding=encoding, separator=separator))
     assert (report.good, report.new, report.separator) == (True, 2, separator)
@@ -74,6 +75,48 @@ def test_every_encoding_and_separator_that_people_send_is_read(encoding: str, se
         ("BREST-07", "Брестский", False),
         ("MINSK-01", "Центральный", True),
     ]
+
+
+@pytest.mark.parametrize("encoding", ["koi8-u", "koi8-r", "cp866", "iso8859-5", "mac_cyrillic"])
+@pytest.mark.parametrize("change", [str, str.lower, str.upper])
+def test_other_cyrillic_encodings_are_refused_not_garbled(encoding: str, change: Callable[[str], str]) -> None:
+    lines = [HEADER, *("N1," + change(line.partition(",")[2]) for line in (MINSK, BREST))]
+    data = as_bytes(*lines).decode().replace("э", "е").replace("Э", "Е").encode(encoding)
+    assert [code for _, _, code in faults(data)] == ["encoding_unknown"]
+
+
+@pytest.mark.parametrize("change", [str.lower, str.upper])
+def test_windows_files_in_one_case_throughout_are_read(change: Callable[[str], str]) -> None:
+    take(as_bytes(HEADER, change(BREST), encoding="cp1251"))
+    assert str(rows()[0]["name"]["ru"]) == change("Брестский")
+
+
+@pytest.mark.parametrize("name", ["Café", "Straße", "Zürich Süd", "Málaga, señor"])
+def test_western_letters_are_not_taken_for_cyrillic(name: str) -> None:
+    assert faults(as_bytes(HEADER, f'A1,"{name}",,,b,,,c,yes', encoding="latin-1")) == [(2, "", "encoding_unknown")]
+
+
+def test_words_that_a_part_of_the_file_cuts_are_judged_whole() -> None:
+    filler = [f"N{n},Офис,,,ул. Мира,,,Минск,yes" for n in range(6000)]
+    assert check(as_bytes(HEADER, *filler, encoding="cp1251")).good
+    assert faults(as_bytes(HEADER, *filler, encoding="koi8-u")) == [(2, "", "encoding_unknown")]
+
+
+@pytest.mark.parametrize(("named", "separator"), [("sep=;", ";"), ('"sep=;"', ";"), ("SEP=,", ","), ("sep=^", "^")])
+def test_the_line_in_which_excel_names_its_separator_is_understood(named: str, separator: str) -> None:
+    body = as_bytes(HEADER, MINSK, BREST, separator=separator)
+    report = take(b"\xef\xbb\xbf" + named.encode() + b"\r\n" + body)
+    assert (report.new, report.separator) == (2, separator)
+    assert faults(named.encode() + b"\n" + as_bytes(HEADER, "A1,,,,б,,,в,yes", separator=separator)) == [
+        (3, "name_ru", "value_missing")
+    ]
+
+
+@pytest.mark.parametrize("data", [as_bytes(HEADER), as_bytes("sep=;", HEADER, separator=";"), as_bytes(HEADER, "", "")])
+def test_a_file_without_offices_is_refused(data: bytes) -> None:
+    assert [code for _, _, code in faults(data)] == ["offices_missing"]
+    with pytest.raises(ImportRefused):
+        take(data)
 
 
 def test_texts_that_are_missing_fall_back_to_russian() -> None:

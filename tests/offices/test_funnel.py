@@ -195,3 +195,4 @@ def test_the_command_shows_and_writes(app: Flask, raised: dict[str, Any], tmp_pa
     assert file.read_text("utf-8-sig").startswith("key,label")
     assert runner.invoke(args=["finance", "funnel", "--campaign", "none"]).exit_code == 1
     assert runner.invoke(args=["finance", "funnel", "--from", "2026-02-01", "--to", "2026-01-01"]).exit_code == 2
+    assert runner.invoke(args=["finance", "funnel", "--to", "9999-12-31"]).exit_code == 2

@@ -1,5 +1,6 @@
 """Print runs on both databases: what is refused, and what a run survives."""
 
+import errno
 import os
 import resource
 import signal
@@ -22,9 +23,9 @@ from core.clock import utcnow
 from core.db import db, unit_of_work
 from core.errors import DomainError
 from core.i18n import Localized
-from offices import links, previews, print_jobs
+from offices import links, posters_cli, previews, print_jobs
 from offices import print_services as services
-from offices.models import Office, Placement, PrintBatch
+from offices.models import Office, Placement, PrintBatch, PrintBatchOffice
 from offices.printing.press import Press
 from offices.printing.texts import campaigns
 from ops.demo import SLUG
@@ -140,6 +141,99 @@ def test_a_run_is_printed_again_as_it_was(offices: list[str]) -> None:
         services.print_again(services.find_batch(batch.public_id), utcnow())
     assert print_jobs.print_batch(batch.id)
     assert path.read_bytes() == before
+
+
+def test_offices_are_named_as_they_were_when_the_run_was_ordered(offices: list[str]) -> None:
+    batch = make(offices, copies=2)
+    assert print_jobs.print_batch(batch.id)
+    path = services.output_path(batch)
+    before = path.read_bytes()
+    path.unlink()
+    with unit_of_work() as session:
+        moved = Localized(ru="Переехал", be="Пераехаў", en="Moved")
+        session.execute(sa.update(Office).values(name=moved, address=moved, active=False))
+        services.print_again(services.find_batch(batch.public_id), utcnow())
+    assert print_jobs.print_batch(batch.id)
+    assert path.read_bytes() == before
+    assert db.session.scalar(sa.select(sa.func.count()).select_from(PrintBatchOffice)) == len(offices)
+
+
+def states_of(batch: PrintBatch) -> set[str]:
+    db.session.rollback()
+    return set(db.session.scalars(sa.select(Placement.state).where(Placement.batch_id == batch.id)))
+
+
+@pytest.mark.parametrize("reprint", ["waits", "runs", "failed"])
+def test_posters_that_hang_stay_in_use_when_a_reprint_is_stopped(offices: list[str], reprint: str) -> None:
+    batch = make(offices, copies=2)
+    assert print_jobs.print_batch(batch.id)
+    finished = fresh(batch).finished_at
+    services.output_path(batch).unlink()
+    with unit_of_work():
+        services.print_again(services.find_batch(batch.public_id), utcnow())
+    with unit_of_work():
+        lease = services.claim(batch.id, utcnow()) if reprint != "waits" else None
+        if lease and reprint == "failed":
+            assert services.fail(batch.id, lease, "disk_full")
+    with unit_of_work():
+        services.cancel(services.find_batch(batch.public_id), utcnow())
+    assert states_of(batch) == {"active"}
+    assert (fresh(batch).state, batch.finished_at, batch.error) == ("done", finished, None)
+    with pytest.raises(DomainError), unit_of_work():  # nothing is left to be stopped
+        services.cancel(services.find_batch(batch.public_id), utcnow())
+    with unit_of_work():
+        services.print_again(services.find_batch(batch.public_id), utcnow())
+    assert print_jobs.print_batch(batch.id)
+    assert page_codes(services.finished_file(fresh(batch))) == codes_of(batch)
+    assert batch.finished_at == finished
+
+
+def test_a_printer_of_a_stopped_reprint_lets_go(offices: list[str]) -> None:
+    batch = make(offices)
+    assert print_jobs.print_batch(batch.id)
+    services.output_path(batch).unlink()
+    with unit_of_work():
+        services.print_again(services.find_batch(batch.public_id), utcnow())
+    with unit_of_work():
+        lease = services.claim(batch.id, utcnow())
+    assert lease is not None
+    with unit_of_work():
+        services.cancel(services.find_batch(batch.public_id), utcnow())
+    with unit_of_work():
+        assert services.keep(batch.id, lease, utcnow()) is None
+        assert not services.finish(batch.id, lease, utcnow())
+    assert fresh(batch).state == "done"
+
+
+def _age(batch: PrintBatch, days: float) -> None:
+    then = (utcnow() - timedelta(days=days)).timestamp()
+    directory = services.directory_of(batch)
+    for path in (*directory.iterdir(), directory):
+        os.utime(path, (then, then))
+
+
+def test_files_of_runs_that_ended_long_ago_are_cleared_away(offices: list[str]) -> None:
+    old, young, waiting, strange = make(offices), make(offices), make(offices), services.print_directory() / "strange"
+    for batch in (old, young):
+        assert print_jobs.print_batch(batch.id)
+    before = services.output_path(old).read_bytes()
+    for directory in (services.directory_of(waiting), strange):
+        directory.mkdir(parents=True)
+        (directory / "part-0000001.pdf").write_bytes(b"%PDF-")
+    for batch, days in ((old, 31), (young, 29), (waiting, 31)):
+        _age(batch, days)
+    os.utime(strange, (0, 0))
+    os.utime(strange / "part-0000001.pdf", (0, 0))
+    assert print_jobs.clear_files(utcnow()) == 1
+    assert not services.directory_of(old).exists()
+    assert services.output_path(young).exists()
+    assert services.directory_of(waiting).exists(), "somebody is about to go on with it"
+    assert strange.exists(), "it is none of ours"
+    with unit_of_work():
+        services.print_again(services.find_batch(old.public_id), utcnow())
+    assert print_jobs.print_batch(old.id)
+    assert services.output_path(old).read_bytes() == before
+    assert print_jobs.clear_files(utcnow()) == 0, "a file printed again today stays, however old its run"
 
 
 def _command(app: Flask, *arguments: str, **more: Any) -> subprocess.Popen[str]:
@@ -273,3 +367,44 @@ def test_the_command_prints_and_lists(app: Flask, offices: list[str], tmp_path: 
     refused = runner.invoke(args=["posters", "print", "--campaign", SLUG, "--all-offices", "--copies", "10001"])
     assert refused.exit_code == 1
     assert "copies_out_of_range" in refused.output
+
+
+def order_by_command(app: Flask, *more: str) -> Any:
+    arguments = ["posters", "print", "--campaign", SLUG, "--office", "T-01", "--format", "a6", *more]
+    return app.test_cli_runner().invoke(args=arguments)
+
+
+def test_the_command_says_where_the_codes_lead(app: Flask, offices: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for url, local in (("http://127.0.0.1:8000", True), ("http://localhost:81", True), ("https://give.by", False)):
+        monkeypatch.setitem(app.config, "PUBLIC_URL", url)
+        output = order_by_command(app).output
+        assert f"the codes lead to {url}/q/" in output
+        assert ("no phone reaches that" in output) == local
+        assert output.index("lead to") < output.index("1 pages  run")
+
+
+def test_an_output_that_cannot_be_written_is_one_line_and_leaves_nothing(
+    app: Flask, offices: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "file"
+    file.write_text("mine")
+    nowhere = order_by_command(app, "--output", str(file / "posters.pdf"))
+
+    def on_a_full_disk(source: Path, target: Path) -> None:
+        target.write_bytes(source.read_bytes()[:100])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(posters_cli.shutil, "copyfile", on_a_full_disk)
+    full = order_by_command(app, "--output", str(tmp_path / "posters.pdf"))
+    for answer, reason in ((nowhere, "Error: "), (full, "No space left on device")):
+        assert answer.exit_code == 1
+        assert isinstance(answer.exception, SystemExit), "no traceback"
+        last = answer.output.strip().splitlines()[-1]
+        assert reason in last
+        assert "the finished file is" in last
+    assert list(tmp_path.glob("posters*")) == []
+    assert {batch.state for batch in services.newest()} == {"done"}
+    code = codes_of(services.newest(1)[0])[0]
+    symbol = app.test_cli_runner().invoke(args=["posters", "symbol", code, "--output", str(file / "code.svg")])
+    assert isinstance(symbol.exception, SystemExit)
+    assert "Not a directory" in symbol.output

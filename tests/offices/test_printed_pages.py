@@ -11,6 +11,7 @@ import pytest
 
 from core.i18n import LOCALES
 from offices.printing.joining import NotOurs, join
+from offices.printing.pages import Typesetter
 from offices.printing.texts import spoken
 from tests.offices import printed
 
@@ -46,6 +47,20 @@ def test_text_can_be_searched_on_every_page(document: pypdf.PdfReader) -> None:
         assert text.lead in words.replace("- ", "-")
         assert text.designation in words
         assert all(part in words for part in (text.helpline, "give.example.by", f"Плакат № {number} ·"))
+
+
+@pytest.mark.parametrize("format", ["a3", "a4", "a5", "a6", "labels"])
+def test_titles_break_between_what_belongs_together(format: str) -> None:
+    setter = Typesetter()
+    for language, lines in (
+        ("ru", ["Интернет", "без травли"]),
+        ("be", ["Інтэрнэт", "без цкавання"]),
+        ("en", ["A bullying-free", "internet"]),
+    ):
+        page = setter.pages(printed.a_run(format, language), printed.some_posters(1))
+        text = [line.strip() for line in pypdf.PdfReader(io.BytesIO(page)).pages[0].extract_text().splitlines()]
+        start = text.index(lines[0])
+        assert text[start : start + 2] == lines
 
 
 def test_pages_are_tagged_and_read_aloud(document: pypdf.PdfReader) -> None:

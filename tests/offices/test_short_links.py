@@ -79,7 +79,7 @@ def test_a_retired_link_still_lets_people_give(app: Flask, phone: FlaskClient, p
     placement = placed(state="retired")
     answer = phone.get(f"/q/{placement.code}")
     assert answer.status_code == 410
-    assert 'href="/c/bullying-free-internet"' in answer.text
+    assert 'href="/c/bullying-free-internet?lang=ru"' in answer.text
     assert cookie_of(answer) == ""
     assert scans(app, placement) == 0
 
@@ -95,6 +95,14 @@ def test_unknown_and_forged_codes_still_let_people_give(phone: FlaskClient) -> N
 def test_the_friendly_page_speaks_the_reader_s_language(phone: FlaskClient) -> None:
     pages = {lang: phone.get(f"/q/AAAAAAA?lang={lang}").text for lang in ("ru", "be", "en")}
     assert all(f'<html lang="{lang}">' in page for lang, page in pages.items())
+
+
+def test_a_retired_link_speaks_the_language_of_its_poster(phone: FlaskClient, placed: Add) -> None:
+    placement = placed(state="retired", language="be")
+    page = phone.get(f"/q/{placement.code}", headers={"Accept-Language": "en"}).text
+    assert '<html lang="be">' in page
+    assert 'href="/c/bullying-free-internet?lang=be"' in page
+    assert '<html lang="en">' in phone.get(f"/q/{placement.code}?lang=en").text
 
 
 def test_a_dead_link_forgets_the_one_followed_before(phone: FlaskClient, placed: Add) -> None:
