@@ -4,11 +4,12 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from shutil import which
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from werkzeug.routing import Rule
 
 from app import create_app
 from core.clock import utcnow
@@ -20,6 +21,22 @@ from tests.client import SeparateClient
 from tests.house import House
 
 SERVER_URL = "TEST_DATABASE_URL"
+
+
+class RuleOfTests(Rule):
+    """The application is built for every test: what Werkzeug compiles for a rule is compiled once in a process."""
+
+    _compiled: ClassVar[dict[tuple[str, bool, str], Any]] = {}
+
+    def _compile_builder(self, append_unknown: bool = True) -> Any:
+        key = (self.rule, append_unknown, repr(self.defaults))
+        if key not in self._compiled:
+            self._compiled[key] = super()._compile_builder(append_unknown)
+        return self._compiled[key]
+
+
+Flask.url_rule_class = RuleOfTests
+
 CHROMIUM_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
 
 

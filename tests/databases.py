@@ -93,13 +93,19 @@ def _renamed(server_url: str, name: str) -> str:
 
 
 def empty_postgresql(url: str) -> None:
-    """Take all rows out. The ledger's triggers refuse that, so they are told to look away: replication's role."""
+    """Take all rows out. The ledger's triggers refuse that, so they are told to look away: replication's role.
+
+    Only where there are any, and row by row: TRUNCATE of all tables takes longer than most tests.
+    """
     with psycopg.connect(url, autocommit=True) as connection:
-        tables = [
-            row[0]
-            for row in connection.execute(
-                "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
-            )
-        ]
+        tables = connection.execute(
+            "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
+        )
+        rows = " UNION ALL ".join(f"SELECT '{name}' WHERE EXISTS (SELECT 1 FROM {name})" for (name,) in tables)
+        used = [name for (name,) in connection.execute(rows)]
         connection.execute("SET session_replication_role = replica")
-        connection.execute(f"TRUNCATE {', '.join(tables)} RESTART IDENTITY")
+        connection.execute("; ".join(f"DELETE FROM {name}" for name in used))
+        connection.execute(
+            "SELECT setval(format('%I.%I', schemaname, sequencename)::regclass, 1, false) FROM pg_sequences"
+            " WHERE schemaname = 'public' AND last_value IS NOT NULL"
+        )
