@@ -9,18 +9,20 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, TypeVar
 
-from flask import Flask, Response, abort, current_app, g, jsonify, render_template, request
+from flask import Flask, Request, Response, abort, current_app, g, jsonify, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_wtf import CSRFProtect
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import OperationalError
+from werkzeug.datastructures import ImmutableMultiDict, MultiDict
 from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from core.db import db
 from core.errors import DomainError
+from core.texts import storable
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +64,19 @@ HTTP_TEXTS = {
     429: _l("Too many attempts. Please wait a few minutes."),
 }
 OUR_FAULT = _l("Something went wrong on our side. Nothing was lost; please try again in a minute.")
+
+
+class _Texts(ImmutableMultiDict[str, Any]):
+    """Fields of a form, a query or cookies, fit to be stored and looked for."""
+
+    def __init__(self, mapping: Any = None) -> None:
+        pairs = MultiDict[str, Any](mapping).items(multi=True)
+        super().__init__([(name, storable(value) if isinstance(value, str) else value) for name, value in pairs])
+
+
+class StorableRequest(Request):
+    parameter_storage_class = _Texts
+    dict_storage_class = _Texts
 
 
 def http_message(status: int) -> str:
@@ -220,6 +235,7 @@ def allow_form_targets(app: Flask, origins: list[str]) -> None:
 def init_app(app: Flask) -> None:
     if proxies := app.config["TRUSTED_PROXIES"]:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies)  # type: ignore[method-assign]
+    app.request_class = StorableRequest
 
     @app.before_request
     def prepare() -> ResponseReturnValue | None:

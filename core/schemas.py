@@ -81,6 +81,18 @@ class TrueOrFalse(fields.Boolean):
         return value
 
 
+class WholeNumber(fields.Integer):
+    """A number without a fraction and nothing else: to Python, true is one, too."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(strict=True, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:
+        if isinstance(value, bool):
+            raise self.make_error("invalid", input=value)
+        return int(super()._deserialize(value, attr, data, **kwargs))
+
+
 class StrictPart(Schema):
     """An object within a body. Refuses unknown fields and texts that cannot be stored."""
 

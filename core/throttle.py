@@ -6,6 +6,7 @@ Keys are hashed with the installation's secret and the day, so that no address o
 import hashlib
 import hmac
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,15 +21,37 @@ from core.models import ThrottleCounter
 KEEP = timedelta(days=2)
 
 
+@dataclass(frozen=True)
+class Limit:
+    """At most so many of `key` in one window."""
+
+    scope: str
+    key: str
+    most: int
+    window: timedelta
+
+
 def count(scope: str, key: str, window: timedelta, now: datetime) -> int:
     """Count one more of `key` in the present window and answer how many it makes. Commits."""
-    return count_each([(scope, key)], window, now)[0]
-
-
-def count_each(keys: Sequence[tuple[str, str]], window: timedelta, now: datetime) -> list[int]:
-    """`count` for several (scope, key) in one unit of work. All callers name the same scopes in the same order."""
     with unit_of_work():
-        return [_step(_counter(scope, key, window, now)) for scope, key in keys]
+        return _step(_counter(scope, key, window, now))
+
+
+def count_within(limits: Sequence[Limit], now: datetime) -> list[int]:
+    """Count one more at each limit and answer how many it makes there. Commits.
+
+    What is too much for one of them is counted at that one alone, and the answer ends with it: whoever is refused by a
+    limit of their own uses up no limit that is shared with others. So the narrowest stands first; all callers name the
+    same scopes in the same order.
+    """
+    made: list[int] = []
+    with unit_of_work():
+        for limit in limits:
+            made.append(_step(_counter(limit.scope, limit.key, limit.window, now)))
+            if made[-1] > limit.most:
+                uncount(limits[: len(made) - 1], now)
+                break
+    return made
 
 
 def _step(name: dict[str, Any]) -> int:
@@ -43,10 +66,11 @@ def so_far(scope: str, key: str, window: timedelta, now: datetime) -> int:
     return db.session.scalar(query) or 0
 
 
-def take_back(scope: str, key: str, window: timedelta, now: datetime) -> None:
-    """Uncount one: for what is counted before it is known whether it was a fault. Belongs into a unit of work."""
-    step = sa.update(ThrottleCounter).filter_by(**_counter(scope, key, window, now)).where(ThrottleCounter.hits > 0)
-    db.session.execute(step.values(hits=ThrottleCounter.hits - 1))
+def uncount(limits: Sequence[Limit], now: datetime) -> None:
+    """One less at each: for what is counted before it is known whether it was a fault. Belongs into a unit of work."""
+    for limit in limits:
+        step = sa.update(ThrottleCounter).filter_by(**_counter(limit.scope, limit.key, limit.window, now))
+        db.session.execute(step.where(ThrottleCounter.hits > 0).values(hits=ThrottleCounter.hits - 1))
 
 
 def window_end(window: timedelta, now: datetime) -> datetime:

@@ -14,6 +14,7 @@ from core.db import unit_of_work
 from core.errors import DomainError, NotFound
 from core.http import takes_upload
 from core.i18n import LANGUAGE_NAMES
+from core.texts import one_line
 from offices import belonging, exporting, importing, labels, listing, queries, services
 from offices.models import MEDIA, PLACEMENT_STATES, Placement
 from staff import audit, frame
@@ -95,7 +96,7 @@ def import_offices() -> ResponseReturnValue:
 
 
 def _record_import(actor: Actor, report: importing.Report, name: str) -> None:
-    after = {"file": name[:100], "new": report.new, "changed": report.changed, "same": report.same}
+    after = {"file": one_line(name)[:100], "new": report.new, "changed": report.changed, "same": report.same}
     audit.record(actor.email, "offices.imported", "offices", after=after, now=utcnow(), address=actor.address)
 
 

@@ -61,7 +61,7 @@ def save_profile() -> ResponseReturnValue:
 @fresh
 def ask_email_change() -> ResponseReturnValue:
     member: StaffMember = current_user._get_current_object()
-    guesses.count(guesses.of_reset(f"change of {member.id}"), f"staff:{member.email}")
+    guesses.count(guesses.of_email_change(member), f"staff:{member.email}")
     try:
         with unit_of_work():
             email = request.form.get("email", "")[:320]

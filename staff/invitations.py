@@ -13,6 +13,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from core.db import db
+from core.texts import one_line
 from staff import audit, errors, letters, services
 from staff.models import StaffLetter, StaffMember
 
@@ -98,7 +99,7 @@ def invited_by(token: str, now: datetime) -> StaffMember:
 
 def accept_invitation(token: str, name: str, password: str, *, address: str, now: datetime) -> StaffMember:
     """The invited person becomes a member. Raises `LinkDead`, `NameMissing`, `PasswordTooShort`."""
-    if not name.strip():
+    if not one_line(name):
         raise errors.NameMissing(field="name")
     member, _values = letters.use_link("invitation", token, now)
     if not member.invited:

@@ -1,6 +1,7 @@
 """Pages that the links of letters lead to: a new password, an invitation, a new e-mail address.
 
-To ask for a new password is answered alike whether an address is known, in words and in the rows that are written.
+To ask for a new password is answered alike whether an address is known, in words and in the rows that are written;
+beyond some letters an hour wishes are taken and not followed, without a word.
 """
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
@@ -14,7 +15,7 @@ from core.errors import DomainError
 from core.http import client_address
 from staff import guesses, invitations, letters, passwords
 from staff.access import for_everybody, remember_sign_in
-from staff.errors import LinkDead
+from staff.errors import LinkDead, LockedOut
 
 
 @for_everybody
@@ -22,9 +23,13 @@ def forgot_password() -> ResponseReturnValue:
     if request.method == "GET":
         return render_template("staff/forgot.html", sent=request.args.get("sent") == "1")
     email = request.form.get("email", "").strip().lower()[:254]
-    guesses.count(guesses.of_reset(email), "staff:password reset")
-    with unit_of_work():
-        passwords.ask_reset(email, address=client_address(), now=utcnow())
+    guesses.count(guesses.of_reset(), "staff:password reset")
+    try:
+        guesses.count(guesses.of_reset_letter(email), "staff:password reset")
+        with unit_of_work():
+            passwords.ask_reset(email, address=client_address(), now=utcnow())
+    except LockedOut:
+        pass  # enough letters went there: perhaps somebody else asked for them, so the owner reads no refusal
     return redirect(url_for(".forgot_password", sent=1), code=303)
 
 

@@ -23,6 +23,6 @@ STATE_NAMES = {"active": _l("Active"), "invited": _l("Invited"), "disabled": _l(
 SCOPE_NAMES = {
     "codes:redeem": _l("Hand over packs for codes, and undo it"),
     "stock:read": _l("Read the stock"),
-    "stock:write": _l("Record what is received, sent on, counted or damaged"),
+    "stock:write": _l("Record what is received, counted or damaged"),
     "finance:read": _l("Read figures and exports of finance"),
 }

@@ -16,6 +16,7 @@ from sqlalchemy.exc import IntegrityError
 
 from core.db import db
 from core.i18n import DEFAULT_LOCALE, LOCALES
+from core.texts import one_line
 from staff import audit, errors, letters, tokens
 from staff.models import ROLES, AuditEntry, MemberRole, Passkey, RecoveryCode, StaffMember
 from staff.signin import PASSWORD_LENGTH
@@ -64,7 +65,7 @@ def edit_member(
     Raises `NoSuchMember`, `NameMissing`, `RoleUnknown`, `LastAdmin`.
     """
     member = require_member(email)
-    if not name.strip():
+    if not one_line(name):
         raise errors.NameMissing(field="name")
     check_roles(roles)
     if "admin" not in roles:
@@ -223,8 +224,7 @@ def known_locale(locale: str) -> str:
 
 def normal_name(name: str, email: str) -> str:
     """Without what cannot be printed; the part before the @ for who wrote nothing."""
-    plain = "".join(each if each.isprintable() else " " for each in name)
-    return " ".join(plain.split())[:120] or email.partition("@")[0][:120]
+    return one_line(name)[:120] or email.partition("@")[0][:120]
 
 
 def normal_email(email: str) -> str:

@@ -1,4 +1,4 @@
-"""The JSON API of handing over, for tills and machines with a token of the scope `codes:redeem`."""
+"""The JSON API of handing over and its undo, for tills and machines with a token of the scope `codes:redeem`."""
 
 from typing import Any
 
@@ -6,12 +6,14 @@ from flask import Flask, request
 from marshmallow import Schema, fields
 
 from core.clock import utcnow
+from core.db import unit_of_work
 from core.ids import new_public_id
 from core.schemas import Blueprint, ErrorOut, StrictSchema
 from offices import belonging
 from staff.access import acting, allowed
 from stickers import codes
-from stickers.counter import guessing
+from stickers.counter import guessing, queries
+from stickers.counter.services import undo_redemption
 from stickers.models import Redemption
 
 blueprint = Blueprint("counter_api", __name__, url_prefix="/api/v1", description="Handing sticker packs over")
@@ -30,9 +32,15 @@ class RedemptionIn(StrictSchema):
     office = fields.String(required=True, metadata={"example": "MINSK-01"})
 
 
-class RedemptionOut(Schema):
-    """`undone_at` is null unless the pack came back since: then nothing may be handed over for this answer."""
+class UndoIn(StrictSchema):
+    reason = fields.String(required=True, metadata={"example": "The wrong pack"})
 
+
+class RedemptionOut(Schema):
+    """`id` names the hand-over, for its undo. `undone_at` is null unless the pack came back since: then nothing may be
+    handed over for this answer."""
+
+    id = fields.String(attribute="public_id")
     code = fields.String(attribute="code.shown")
     pack = fields.String(attribute="code.pack.code")
     office = fields.String(attribute="office.code")
@@ -61,6 +69,22 @@ def redeem(body: dict[str, Any], code: str) -> Redemption:
     office = belonging.office_for(actor, body["office"])
     nonce = request.headers.get("Idempotency-Key", new_public_id())
     return guessing.redeem(stored, office=office, actor=actor, nonce=nonce, now=utcnow())
+
+
+@blueprint.post("/redemptions/<public_id>/undo")
+@allowed("office", "campaign", "admin", scope="codes:redeem")
+@blueprint.arguments(UndoIn)
+@blueprint.response(200, RedemptionOut)
+@blueprint.alt_response(404, schema=ErrorOut, description="redemption_not_found")
+@blueprint.alt_response(409, schema=ErrorOut, description="too_late_to_undo")
+@blueprint.alt_response(422, schema=ErrorOut, description="undo_reason_missing, validation_failed")
+def undo(body: dict[str, Any], public_id: str) -> Redemption:
+    """The pack is back on the shelf: take the hand-over back, within minutes. Undone already, nothing happens."""
+    actor = acting()
+    with unit_of_work():
+        redemption = queries.redemption_for(actor, public_id)
+        undo_redemption(redemption, actor=actor, reason=body["reason"], now=utcnow())
+    return redemption
 
 
 def init_app(app: Flask) -> None:

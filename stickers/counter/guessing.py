@@ -2,7 +2,8 @@
 
 A look-up is counted per clerk, per office and overall; one that finds a code is uncounted. So no more than the limits
 allow learn in one window whether a code exists, however many processes answer, and who is beyond them is told the same
-for every code. Mistyped codes never come here: the check character tells them.
+for every code. What one limit refuses is counted at that limit alone: a clerk's account that guesses without end stops
+itself, never its office, and an office never the others. Mistyped codes never come here: their check character tells.
 """
 
 from datetime import datetime, timedelta
@@ -23,8 +24,12 @@ PER_CLERK, PER_OFFICE, OVERALL = 60, 180, 1800
 ALERT_PER_CLERK, ALERT_PER_OFFICE = 8, 20
 
 
-def _counters(office: Office, actor: Actor) -> list[tuple[str, str]]:
-    return [("code-overall", "all"), ("code-office", str(office.id)), ("code-clerk", str(actor.id))]
+def _limits(office: Office, actor: Actor) -> list[throttle.Limit]:
+    return [
+        throttle.Limit("code-clerk", str(actor.id), PER_CLERK, WINDOW),
+        throttle.Limit("code-office", str(office.id), PER_OFFICE, WINDOW),
+        throttle.Limit("code-overall", "all", OVERALL, WINDOW),
+    ]
 
 
 def look_up(code: str, *, office: Office, actor: Actor, now: datetime) -> queries.Found:
@@ -33,13 +38,13 @@ def look_up(code: str, *, office: Office, actor: Actor, now: datetime) -> querie
     Raises `NotYourOffice`, `OfficeClosed`, `MemberDisabled`, `TooManyGuesses`, `UnknownCode`.
     """
     require_clerk(actor, office)
-    of_office, of_clerk = _count(office, actor, now)
+    of_clerk, of_office = _count(office, actor, now)
     with unit_of_work():
         found = queries.find_code(code)
         if found is not None:
             if can_be_served(found, office):
                 alerts.note_try(found.code, office, actor, now)
-            _uncount(office, actor, now)  # last: all offices wait for one of these rows
+            throttle.uncount(_limits(office, actor), now)  # last: all offices wait for one of these rows
         elif of_clerk >= ALERT_PER_CLERK or of_office >= ALERT_PER_OFFICE:
             alerts.many_unknown(office, actor, throttle.window_end(WINDOW, now), now)
     if found is None:
@@ -64,7 +69,7 @@ def codes_on_page(token: str, office: Office, actor: Actor, now: datetime) -> li
     with unit_of_work():
         found = queries.codes_behind(token)
         if found:
-            _uncount(office, actor, now)
+            throttle.uncount(_limits(office, actor), now)
     if not found:
         raise errors.UnknownPage(field="code")
     return found
@@ -76,13 +81,9 @@ def can_be_served(found: queries.Found, office: Office) -> bool:
 
 
 def _count(office: Office, actor: Actor, now: datetime) -> tuple[int, int]:
-    """Guesses of this window at the office and by the clerk, with this one. Raises `TooManyGuesses`. Commits."""
-    overall, of_office, of_clerk = throttle.count_each(_counters(office, actor), WINDOW, now)
-    if overall > OVERALL or of_office > PER_OFFICE or of_clerk > PER_CLERK:
+    """Guesses of this window by the clerk and at the office, with this one. Raises `TooManyGuesses`. Commits."""
+    limits = _limits(office, actor)
+    made = throttle.count_within(limits, now)
+    if made[-1] > limits[len(made) - 1].most:
         raise errors.TooManyGuesses(throttle.window_end(WINDOW, now), now)
-    return of_office, of_clerk
-
-
-def _uncount(office: Office, actor: Actor, now: datetime) -> None:
-    for scope, key in _counters(office, actor):
-        throttle.take_back(scope, key, WINDOW, now)
+    return made[0], made[1]

@@ -33,8 +33,8 @@ from stickers.counter import (
     verdicts,
 )
 from stickers.models import Redemption
-from stickers.stock import services as stock
-from stickers.stock.console import record, typed_number
+from stickers.stock import acts
+from stickers.stock.console import typed_number
 
 blueprint = Blueprint("counter", __name__, url_prefix="/staff/counter", template_folder="../templates")
 
@@ -153,11 +153,9 @@ def counted() -> ResponseReturnValue:
         return _verdict(office, verdict)
     try:
         number, reason = typed_number("counted", least=0), request.form.get("reason", "")
+        by = acts.By(actor.email, actor.address, now)
         with unit_of_work():
-            stock.count(
-                office.id, verdict.pack.id, number, reason=reason, actor=actor.email, now=now, expected=verdict.stock
-            )
-            record(actor, "stock.counted", office, verdict.pack, now, counted=number, reason=reason)
+            acts.count(office, verdict.pack, number, reason=reason, expected=verdict.stock, by=by)
     except DomainError as refusal:
         return _verdict(office, verdict, refusal), refusal.status
     return _verdict(office, verdicts.verdict_on(code, office=office, actor=actor, now=now))

@@ -12,7 +12,10 @@ from sqlalchemy.orm import joinedload
 from core.clock import local_day
 from core.db import UtcDateTime, db
 from core.i18n import Localized, LocalizedText
+from offices import belonging
 from offices.queries import campaign_id
+from staff.access import Actor
+from stickers.counter.errors import UnknownRedemption
 from stickers.models import PassedOn, Redemption, RedemptionCode, StickerPack
 from stickers.stock.models import StockLevel
 
@@ -80,6 +83,15 @@ def redemption_by_nonce(member_id: int, nonce: str) -> Redemption | None:
 def redemption_by_id(public_id: str) -> Redemption | None:
     query = sa.select(Redemption).filter_by(public_id=public_id)
     return db.session.scalar(query.execution_options(populate_existing=True))
+
+
+def redemption_for(actor: Actor, public_id: str) -> Redemption:
+    """One of an office that the member works for. Raises `UnknownRedemption`, `NotYourOffice`."""
+    redemption = redemption_by_id(public_id)
+    if redemption is None:
+        raise UnknownRedemption
+    belonging.require_office(actor, redemption.office_id)
+    return redemption
 
 
 def handed_over_by(member_id: int, office_id: int, since: datetime) -> list[Redemption]:

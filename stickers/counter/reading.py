@@ -53,7 +53,7 @@ def _read_address(address: str) -> Read:
         except codes.MistypedCode:
             continue
     match steps[-2:]:
-        case ["d" | "g", token] if token.isascii():
+        case ["d" | "g", token] if token.isascii() and token.isprintable():
             return Read(token=token)
         case ["q" | "Q", _code]:
             raise PosterScanned(field="code")

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from core.db import db, insert_if_absent, rows_changed
 from core.errors import DomainError
 from core.ids import new_public_id
+from core.texts import one_line
 from offices import belonging
 from offices.models import Office
 from staff import audit
@@ -18,7 +19,7 @@ from staff.access import Actor
 from staff.models import StaffMember
 from stickers.counter import errors, queries
 from stickers.models import Redemption, RedemptionCode
-from stickers.stock.services import hand_over, take_back
+from stickers.stock.services import hand_over, level_of, take_back
 
 UNDO_MINUTES = 15
 REASON_LIMIT = 200
@@ -94,8 +95,7 @@ def _write_down(code: RedemptionCode, office: Office, actor: Actor, nonce: str, 
     redemption = queries.redemption_by_id(public_id)
     assert redemption is not None
     hand_over(office.id, code.pack_id, redemption_id=redemption.id, actor=actor.email, now=now)
-    after = {"office": office.code, "pack": code.pack.code}
-    _record(actor, "code.redeemed", redemption, now=now, after=after)
+    _record(actor, "code.redeemed", redemption, was="issued", moved=-1, now=now)
     return redemption
 
 
@@ -109,7 +109,7 @@ def undo_redemption(redemption: Redemption, *, actor: Actor, reason: str, now: d
     Undone already: nothing happens. Raises `NotYourOffice`, `MemberDisabled`, `UndoReasonMissing`, `TooLateToUndo`.
     """
     require_clerk(actor, redemption.office)
-    reason = reason.strip()
+    reason = one_line(reason)
     if not 0 < len(reason) <= REASON_LIMIT:
         raise errors.UndoReasonMissing(field="reason", limit=REASON_LIMIT)
     young = Redemption.redeemed_at > now - timedelta(minutes=UNDO_MINUTES)
@@ -122,9 +122,7 @@ def undo_redemption(redemption: Redemption, *, actor: Actor, reason: str, now: d
         return
     _give_back(redemption)
     take_back(redemption.office_id, redemption.code.pack_id, redemption_id=redemption.id, actor=actor.email, now=now)
-    before = {"office": redemption.office.code, "pack": redemption.code.pack.code}
-    after = {"reason": reason, "code": redemption.code.status}
-    _record(actor, "code.redemption_undone", redemption, now=now, before=before, after=after)
+    _record(actor, "code.redemption_undone", redemption, was="redeemed", moved=+1, now=now, reason=reason)
 
 
 def _give_back(redemption: Redemption) -> None:
@@ -137,5 +135,13 @@ def _give_back(redemption: Redemption) -> None:
     db.session.refresh(redemption.code)
 
 
-def _record(actor: Actor, action: str, redemption: Redemption, *, now: datetime, **values: dict[str, str]) -> None:
-    audit.record(actor.email, action, f"redemption:{redemption.public_id}", now=now, address=actor.address, **values)
+def _record(
+    actor: Actor, action: str, redemption: Redemption, *, was: str, moved: int, now: datetime, **about: str
+) -> None:
+    """Where, which pack, and what became of the code's status and the stock; never the code itself."""
+    code, office = redemption.code, redemption.office
+    where, level = {"office": office.code, "pack": code.pack.code}, level_of(office.id, code.pack_id)
+    before = {**where, "status": was, "level": level - moved}
+    after = {**where, "status": code.status, "level": level, **about}
+    subject = f"redemption:{redemption.public_id}"
+    audit.record(actor.email, action, subject, before=before, after=after, now=now, address=actor.address)

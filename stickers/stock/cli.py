@@ -13,7 +13,8 @@ from core.errors import DomainError
 from core.i18n import DEFAULT_LOCALE
 from offices.queries import office_by_code
 from staff import audit
-from stickers.stock import checks, queries, services
+from stickers.stock import acts, checks, queries, services
+from stickers.stock.acts import By
 
 group = AppGroup("stock", help="Stock of sticker packs.")
 
@@ -33,13 +34,10 @@ def _refusals() -> Iterator[None]:
 @click.option("--reference", required=True, help="The delivery note they came with.")
 def receive(office: str, pack: str, quantity: int, reference: str) -> None:
     """Put packs that came from the warehouse on an office's stock."""
-    now, by = utcnow(), audit.COMMAND_LINE
     with _refusals(), unit_of_work():
         place, what = office_by_code(office), queries.pack_by_code(pack)
-        services.receive(place.id, what.id, quantity, reference=reference, actor=by, now=now)
-        level, subject = services.level_of(place.id, what.id), f"stock:{place.code}:{what.code}"
-        after = {"quantity": quantity, "reference": reference}
-        audit.record(by, "stock.received", subject, after=after, now=now, address="-")
+        acts.receive(place, what, quantity, reference=reference, by=By(audit.COMMAND_LINE, "-", utcnow()))
+        level = services.level_of(place.id, what.id)
     click.echo(f"{place.code} has {level} of {what.code}")
 
 

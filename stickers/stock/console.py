@@ -2,7 +2,6 @@
 
 import secrets
 from collections.abc import Callable
-from datetime import datetime
 
 from flask import Blueprint, flash, request
 from flask_babel import gettext as _
@@ -10,11 +9,9 @@ from flask_babel import gettext as _
 from core.clock import utcnow
 from core.db import unit_of_work
 from offices.labels import ZONE
-from offices.models import Office
-from staff import audit
-from staff.access import Actor, acting
-from stickers.models import StickerPack
+from staff.access import acting
 from stickers.stock import forms, labels, services
+from stickers.stock.acts import By
 from stickers.stock.errors import QuantityInvalid
 
 blueprint = Blueprint("stock", __name__, url_prefix="/staff/stock", template_folder="../templates")
@@ -40,14 +37,14 @@ def wanted() -> dict[str, str]:
     return {name: value.replace("\0", "") for name, value in request.args.items()}
 
 
-def submit(act: Callable[[Actor, datetime], object], said: str) -> None:
+def submit(act: Callable[[By], object], said: str) -> None:
     """Do what a form asks for, in one unit of work, and say so; told quietly when it was done before."""
     actor, now = acting(), utcnow()
     content = [(name, value) for name, value in request.form.items(multi=True) if name != "csrf_token"]
     with unit_of_work():
         new = forms.take(request.form.get("nonce", ""), [("to", request.path), *content], now)
         if new:
-            act(actor, now)
+            act(By(actor.email, actor.address, now))
     flash(said if new else _("This was recorded already, and nothing was changed twice."), "good")
 
 
@@ -57,9 +54,3 @@ def typed_number(name: str, *, least: int = 1) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 10):
         raise QuantityInvalid(field=name, least=least, most=services.MOST)
     return int(text)
-
-
-def record(actor: Actor, action: str, office: Office, pack: StickerPack, now: datetime, **after: object) -> None:
-    """Into the audit log; `after` says how many, where to, why."""
-    subject = f"stock:{office.code}:{pack.code}"
-    audit.record(actor.email, action, subject, after=after, now=now, address=actor.address)

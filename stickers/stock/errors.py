@@ -82,6 +82,16 @@ class NotCounted(Invalid):
     text = _l("Please enter how many you counted of every pack, 0 if there is none.")
 
 
+class KeyInvalid(Invalid):
+    code, status = "idempotency_key_invalid", 400
+    text = _l("Idempotency-Key takes 1 to 255 printable ASCII characters.")
+
+
+class KeyReused(Conflict):
+    code = "idempotency_key_reused"
+    text = _l("This Idempotency-Key was used for another request.")
+
+
 class FormIncomplete(Invalid):
     code = "form_incomplete"
     text = _l("The form is out of date. Please go back, reload the page and try again.")

@@ -212,7 +212,8 @@ class StockLetter(Base):
 
 
 class StockForm(Base):
-    """A form that was taken: the same one sent again changes nothing. The key is a hash of its nonce and content."""
+    """A form or a request that was taken: the same one sent again changes nothing. The key is a hash of what tells it
+    from others, such as its nonce and content."""
 
     __tablename__ = "stock_forms"
 

@@ -1,7 +1,6 @@
 """Console pages of one office's stock: what is on the shelf, what came, went, broke, and was counted."""
 
 from collections.abc import Callable
-from datetime import datetime
 
 from flask import Flask, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -14,18 +13,18 @@ from offices.console import page_number
 from offices.models import Office
 from offices.queries import office_by_code, offices
 from staff import frame
-from staff.access import Actor, acting, allowed
+from staff.access import acting, allowed
 from stickers.models import StickerPack
 from stickers.stock import (  # noqa: F401 - sheet_pages, transfer_pages: for their views, on the same blueprint
+    acts,
     cards,
     overview_pages,
     queries,
-    services,
     sheet_pages,
     transfer_pages,
-    transfers,
 )
-from stickers.stock.console import blueprint, record, submit, typed_number, wanted
+from stickers.stock.acts import By
+from stickers.stock.console import blueprint, submit, typed_number, wanted
 from stickers.stock.labels import KIND_NAMES
 
 SAID = {
@@ -118,47 +117,36 @@ def _do(code: str, pack_code: str, act: str) -> ResponseReturnValue:
     office = belonging.office_for(acting(), code)
     pack = queries.pack_by_code(pack_code)
     try:
-        submit(lambda actor, now: ACTS[act](office, pack, actor, now), str(SAID[act]))
+        submit(lambda by: ACTS[act](office, pack, by), str(SAID[act]))
     except DomainError as refusal:
         return _act_page(office, pack, act, refusal), refusal.status
     return redirect(url_for(".office_stock", code=office.code), code=303)
 
 
-def _receive(office: Office, pack: StickerPack, actor: Actor, now: datetime) -> None:
-    quantity, reference = typed_number("quantity"), request.form.get("reference", "")
-    services.receive(office.id, pack.id, quantity, reference=reference, actor=actor.email, now=now)
-    record(actor, "stock.received", office, pack, now, quantity=quantity, reference=reference)
+def _receive(office: Office, pack: StickerPack, by: By) -> None:
+    acts.receive(office, pack, typed_number("quantity"), reference=request.form.get("reference", ""), by=by)
 
 
-def _send(office: Office, pack: StickerPack, actor: Actor, now: datetime) -> None:
+def _send(office: Office, pack: StickerPack, by: By) -> None:
     quantity, note = typed_number("quantity"), request.form.get("note", "")
     other = office_by_code(request.form.get("office", "").replace("\0", ""))
-    sent = transfers.send(office.id, pack.id, quantity, to_office=other, note=note, actor=actor.email, now=now)
-    record(actor, "stock.sent", office, pack, now, quantity=quantity, to=other.code, transfer=sent.public_id)
+    acts.send(office, pack, quantity, to_office=other, note=note, by=by)
 
 
-def _damage(office: Office, pack: StickerPack, actor: Actor, now: datetime) -> None:
-    quantity, reason = typed_number("quantity"), request.form.get("reason", "")
-    services.damage(office.id, pack.id, quantity, reason=reason, actor=actor.email, now=now)
-    record(actor, "stock.damaged", office, pack, now, quantity=quantity, reason=reason)
+def _damage(office: Office, pack: StickerPack, by: By) -> None:
+    acts.damage(office, pack, typed_number("quantity"), reason=request.form.get("reason", ""), by=by)
 
 
-def _count(office: Office, pack: StickerPack, actor: Actor, now: datetime) -> None:
+def _count(office: Office, pack: StickerPack, by: By) -> None:
     counted, expected = typed_number("counted", least=0), typed_number("expected", least=0)
-    reason = request.form.get("reason", "")
-    difference = services.count(
-        office.id, pack.id, counted, reason=reason, actor=actor.email, now=now, expected=expected
-    )
-    record(actor, "stock.counted", office, pack, now, counted=counted, difference=difference, reason=reason)
+    acts.count(office, pack, counted, reason=request.form.get("reason", ""), expected=expected, by=by)
 
 
-def _mark(office: Office, pack: StickerPack, actor: Actor, now: datetime) -> None:
-    low_mark = typed_number("low_mark", least=0)
-    before = services.set_low_mark(office.id, pack.id, low_mark, now=now)
-    record(actor, "stock.low_mark", office, pack, now, low_mark=low_mark, was=before)
+def _mark(office: Office, pack: StickerPack, by: By) -> None:
+    acts.set_low_mark(office, pack, typed_number("low_mark", least=0), by=by)
 
 
-ACTS: dict[str, Callable[[Office, StickerPack, Actor, datetime], None]] = {
+ACTS: dict[str, Callable[[Office, StickerPack, By], None]] = {
     "receive": _receive,
     "send": _send,
     "damage": _damage,

@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from core.db import db, insert_if_absent
+from core.texts import one_line
 from stickers.models import StickerPack
 from stickers.stock import alerts
 from stickers.stock.errors import (
@@ -188,7 +189,7 @@ def require_reason(typed: str, *, field: str = "reason") -> str:
 
 def text(typed: str, *, field: str = "reason") -> str:
     """In one line, without what cannot be stored. Raises `TextTooLong`."""
-    line = " ".join("".join(char if char.isprintable() else " " for char in typed).split())
+    line = one_line(typed)
     if len(line) > TEXT_LIMIT:
         raise TextTooLong(field=field, limit=TEXT_LIMIT)
     return line

@@ -1,7 +1,5 @@
 """Console pages of the shift's end: count everything once, keep the sheet, print it."""
 
-from datetime import datetime
-
 from flask import redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
@@ -9,9 +7,9 @@ from flask_babel import gettext as _
 from core.errors import DomainError
 from offices import belonging
 from offices.models import Office
-from staff import audit
-from staff.access import Actor, acting, allowed
-from stickers.stock import queries, sheets
+from staff.access import acting, allowed
+from stickers.stock import acts, queries, sheets
+from stickers.stock.acts import By
 from stickers.stock.console import blueprint, submit, typed_number
 from stickers.stock.sheets import Counted
 
@@ -38,14 +36,14 @@ def _close_page(office: Office, refusal: DomainError | None = None) -> str:
 def close(code: str) -> ResponseReturnValue:
     office = belonging.office_for(acting(), code)
     try:
-        submit(lambda actor, now: _close(office, actor, now), _("The shift is closed. This is its sheet."))
+        submit(lambda by: _close(office, by), _("The shift is closed. This is its sheet."))
     except DomainError as refusal:
         return _close_page(office, refusal), refusal.status
     newest = sheets.of_office(office.id, limit=1)
     return redirect(url_for(".sheet", public_id=newest[0].public_id), code=303)
 
 
-def _close(office: Office, actor: Actor, now: datetime) -> None:
+def _close(office: Office, by: By) -> None:
     lines = [
         Counted(
             pack_id=level.pack.id,
@@ -56,12 +54,7 @@ def _close(office: Office, actor: Actor, now: datetime) -> None:
         for level in queries.levels_of(office.id)
         if f"expected-{level.pack.id}" in request.form
     ]
-    note = request.form.get("note", "")
-    sheet = sheets.close_shift(office.id, lines, note=note, actor=actor.email, now=now)
-    counts = {str(line.pack_id): [line.expected, line.counted] for line in lines}
-    after = {"office": office.code, "expected_and_counted_by_pack": counts, "note": note}
-    subject = f"stock_sheet:{sheet.public_id}"
-    audit.record(actor.email, "stock.shift_closed", subject, after=after, now=now, address=actor.address)
+    acts.close_shift(office, lines, note=request.form.get("note", ""), by=by)
 
 
 @blueprint.get("/<code>/sheets")

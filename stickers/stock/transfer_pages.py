@@ -1,7 +1,6 @@
 """Console pages of transfers: the receiver confirms or declines, the sender may cancel until then."""
 
 from collections.abc import Callable
-from datetime import datetime
 
 from flask import redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -12,8 +11,9 @@ from offices import belonging
 from offices.console import page_number
 from offices.errors import NotYourOffice
 from staff.access import Actor, acting, allowed
-from stickers.stock import queries, transfers
-from stickers.stock.console import blueprint, record, submit, typed_number
+from stickers.stock import acts, queries, transfers
+from stickers.stock.acts import By
+from stickers.stock.console import blueprint, submit, typed_number
 from stickers.stock.models import StockTransfer
 
 
@@ -73,34 +73,26 @@ def cancel(public_id: str) -> ResponseReturnValue:
     return _end(public_id, "cancelled", _cancel, _("The transfer is cancelled. The packs are on your stock again."))
 
 
-def _end(
-    public_id: str, state: str, act: Callable[[StockTransfer, Actor, datetime], None], said: str
-) -> ResponseReturnValue:
+def _end(public_id: str, state: str, act: Callable[[StockTransfer, By], None], said: str) -> ResponseReturnValue:
     """Receivers confirm and decline, senders cancel."""
     found = transfers.find(public_id)
     mine = found.from_office if state == "cancelled" else found.to_office
     belonging.require_office(acting(), mine.id)
-
-    def end(actor: Actor, now: datetime) -> None:
-        act(found, actor, now)
-        values = {"transfer": public_id, "sent": found.quantity, "arrived": found.arrived, "reason": found.reason}
-        record(actor, f"stock.{state}", mine, found.pack, now, **values)
-
     try:
-        submit(end, said)
+        submit(lambda by: act(found, by), said)
     except DomainError as refusal:
         return _transfer_page(transfers.find(public_id), refusal), refusal.status
     return redirect(url_for(".office_stock", code=mine.code), code=303)
 
 
-def _confirm(found: StockTransfer, actor: Actor, now: datetime) -> None:
+def _confirm(found: StockTransfer, by: By) -> None:
     arrived, reason = typed_number("arrived", least=0), request.form.get("reason", "")
-    transfers.confirm(found, arrived, reason=reason, actor=actor.email, now=now)
+    acts.confirm(found, arrived, reason=reason, by=by)
 
 
-def _decline(found: StockTransfer, actor: Actor, now: datetime) -> None:
-    transfers.decline(found, reason=request.form.get("decline_reason", ""), actor=actor.email, now=now)
+def _decline(found: StockTransfer, by: By) -> None:
+    acts.decline(found, reason=request.form.get("decline_reason", ""), by=by)
 
 
-def _cancel(found: StockTransfer, actor: Actor, now: datetime) -> None:
-    transfers.cancel(found, reason=request.form.get("cancel_reason", ""), actor=actor.email, now=now)
+def _cancel(found: StockTransfer, by: By) -> None:
+    acts.cancel(found, reason=request.form.get("cancel_reason", ""), by=by)

@@ -14,7 +14,7 @@ from flask import Flask
 from core.clock import utcnow
 from core.db import db, unit_of_work
 from core.models import ThrottleCounter
-from core.throttle import KEEP, count, forget_old_counters
+from core.throttle import KEEP, Limit, count, count_within, forget_old_counters, so_far
 
 NOW = datetime(2026, 3, 1, 12, 3, tzinfo=UTC)
 WINDOW = timedelta(minutes=10)
@@ -72,6 +72,22 @@ def test_a_count_stays_when_what_follows_is_taken_back(app: Flask) -> None:
     hits()
     db.session.rollback()
     assert hits() == 2
+
+
+def test_what_one_limit_refuses_is_counted_at_that_limit_alone(app: Flask) -> None:
+    limits = [Limit("own", "a", 3, WINDOW), Limit("room", "r", 4, WINDOW), Limit("house", "h", 9, timedelta(days=1))]
+
+    def made() -> list[int]:
+        db.session.rollback()
+        return [so_far(limit.scope, limit.key, limit.window, NOW) for limit in limits]
+
+    assert [count_within(limits, NOW) for _ in range(3)] == [[1, 1, 1], [2, 2, 2], [3, 3, 3]]
+    assert [count_within(limits, NOW) for _ in range(2)] == [[4], [5]]
+    assert made() == [5, 3, 3]
+    others = [Limit("own", "b", 3, WINDOW), *limits[1:]]
+    assert [count_within(others, NOW) for _ in range(3)] == [[1, 4, 4], [2, 5], [2, 6]]
+    assert made() == [5, 6, 4]
+    assert so_far("own", "b", WINDOW, NOW) == 1
 
 
 def test_threads_count_right(app: Flask) -> None:

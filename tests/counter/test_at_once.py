@@ -5,7 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
+from core.db import db
+from staff.models import AuditEntry
 from stickers.models import Redemption
 from tests.counter.conftest import Counter
 from tests.counter.crowds import Crowd, two_processes
@@ -71,3 +74,7 @@ def test_of_a_hundred_valid_codes_at_once_exactly_ten_get_the_ten_packs(counter:
     assert said == {(201, ""): 10, (409, "out_of_stock"): 90}
     assert (counter.stock(), counter.standing_redemptions()) == (0, 10)
     assert Tally(counter.status(code) for code in codes) == {"redeemed": 10, "issued": 90}
+    db.session.rollback()
+    entries = db.session.scalars(sa.select(AuditEntry).where(AuditEntry.action == "code.redeemed")).all()
+    levels = sorted(((entry.before or {})["level"], (entry.after or {})["level"]) for entry in entries)
+    assert levels == [(left, left - 1) for left in range(1, 11)], "each entry says what its own press changed"

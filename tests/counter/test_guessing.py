@@ -1,6 +1,7 @@
 """Guessing codes is throttled, and no answer tells a guesser what another would not."""
 
 import re
+from collections import Counter as Tally
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -35,8 +36,11 @@ def guess(counter: Counter, code: str = "", **instead: object) -> str:
 
 
 def hits() -> dict[str, int]:
+    """The highest counter of each scope."""
     db.session.rollback()
-    rows = db.session.execute(sa.select(ThrottleCounter.scope, ThrottleCounter.hits))
+    rows = db.session.execute(
+        sa.select(ThrottleCounter.scope, sa.func.max(ThrottleCounter.hits)).group_by(ThrottleCounter.scope)
+    )
     return {scope: hits for scope, hits in rows if scope.startswith("code-")}
 
 
@@ -66,6 +70,39 @@ def test_many_clerks_together_are_stopped(counter: Counter, scope: str, limit: i
     assert guess(counter) == "sticker_code_unknown"
     assert guess(counter, actor=colleague) == "too_many_guesses"
     assert guess(counter, counter.new_code(), actor=colleague) == "too_many_guesses"
+
+
+def test_one_account_that_guesses_without_end_stops_nobody_else(
+    counter: Counter, other: Office, new_clerk: NewClerk
+) -> None:
+    colleague, elsewhere = new_clerk(counter.office), new_clerk(other)
+    good = counter.new_code()
+    answers = Tally(guess(counter) for _ in range(PER_OFFICE + 20))
+    assert answers == {"sticker_code_unknown": PER_CLERK, "too_many_guesses": PER_OFFICE + 20 - PER_CLERK}
+    assert guess(counter, good) == "too_many_guesses"
+    assert hits() == {"code-clerk": PER_OFFICE + 21, "code-office": PER_CLERK, "code-overall": PER_CLERK}
+    assert guess(counter, good, actor=colleague) == "known"
+    assert guess(counter, actor=colleague) == "sticker_code_unknown"
+    assert guess(counter, good, office=other, actor=elsewhere) == "known"
+    assert alerts() == [("many_unknown", counter.office.code)]
+
+
+def test_what_an_office_is_refused_uses_up_nothing_of_the_others(
+    counter: Counter, other: Office, new_clerk: NewClerk
+) -> None:
+    both = new_clerk(counter.office, other)
+    guess(counter)  # by somebody else: the one guess that the clerks' counters hold in the end
+    set_hits("code-office", PER_OFFICE)
+    answers = {
+        guess(counter, code, actor=both) for code in (codes.draw(), counter.new_code()) for _ in range(PER_CLERK)
+    }
+    assert answers == {"too_many_guesses"}
+    assert hits() == {"code-clerk": 1, "code-office": PER_OFFICE + 2 * PER_CLERK, "code-overall": 1}
+    assert guess(counter, office=other, actor=both) == "sticker_code_unknown"
+
+
+def test_the_limit_of_all_offices_takes_many_accounts() -> None:
+    assert (OVERALL // PER_CLERK, OVERALL // PER_OFFICE) == (30, 10)
 
 
 def test_another_office_goes_on_while_one_is_stopped(counter: Counter, other: Office, new_clerk: NewClerk) -> None:

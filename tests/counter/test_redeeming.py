@@ -15,7 +15,7 @@ from core.i18n import Localized
 from donations.models import Campaign, Donation
 from offices.errors import NotYourOffice
 from offices.models import Office
-from staff.models import StaffMember
+from staff.models import AuditEntry, StaffMember
 from stickers import codes
 from stickers.counter import errors, services
 from stickers.models import Redemption, RedemptionCode
@@ -23,7 +23,7 @@ from stickers.services import set_codes
 from stickers.stock.errors import OutOfStock
 from stickers.stock.models import StockMovement
 from tests.console.conftest import acts
-from tests.counter.conftest import Counter, NewClerk
+from tests.counter.conftest import PACK, Counter, NewClerk
 
 
 def set_money(counter: Counter, code: str, status: str) -> None:
@@ -45,6 +45,13 @@ def refused(counter: Counter, code: str, refusal: type[DomainError], nonce: str 
     assert before == after
 
 
+def written() -> tuple[object, object]:
+    """Before and after of the newest entry of the audit log."""
+    db.session.rollback()
+    entry = db.session.scalars(sa.select(AuditEntry).order_by(AuditEntry.number.desc()).limit(1)).one()
+    return entry.before, entry.after
+
+
 def test_a_pack_is_handed_over_once_and_the_shelf_has_one_less(counter: Counter, now: datetime) -> None:
     code = counter.new_code()
     redemption = counter.redeem(code, now=now)
@@ -54,6 +61,8 @@ def test_a_pack_is_handed_over_once_and_the_shelf_has_one_less(counter: Counter,
     assert (stored.redemption.id, stored.redemption.office.code) == (redemption.id, counter.office.code)
     assert counter.stock() == 9
     assert acts()[-1] == (counter.actor.email, "code.redeemed", f"redemption:{redemption.public_id}")
+    where = {"office": counter.office.code, "pack": PACK}
+    assert written() == ({**where, "status": "issued", "level": 10}, {**where, "status": "redeemed", "level": 9})
     refused(counter, code, errors.AlreadyHandedOver)
 
 
@@ -167,6 +176,9 @@ def test_undone_the_pack_is_on_the_shelf_and_the_code_good_again(counter: Counte
     kept = db.session.get_one(Redemption, redemption.id)
     assert (kept.undo_reason, kept.undone_by_id) == ("wrong pack", counter.actor.id)
     assert acts()[-1][1:] == ("code.redemption_undone", f"redemption:{redemption.public_id}")
+    before, after = {"status": "redeemed", "level": 9}, {"status": "issued", "level": 10, "reason": "wrong pack"}
+    where = {"office": counter.office.code, "pack": PACK}
+    assert written() == ({**where, **before}, {**where, **after})
     counter.redeem(code, "press-2")
     assert (counter.stock(), counter.standing_redemptions()) == (9, 1)
 
@@ -196,7 +208,7 @@ def test_after_15_minutes_nothing_is_undone(counter: Counter, now: datetime) -> 
     assert (counter.status(code), counter.stock()) == ("redeemed", 9)
 
 
-@pytest.mark.parametrize("reason", ["", "  ", "x" * 201])
+@pytest.mark.parametrize("reason", ["", "  ", "x" * 201, "\u200b", "\n\t\u3164\u2800\u00ad"])
 def test_an_undo_needs_a_reason(counter: Counter, reason: str) -> None:
     redemption = counter.redeem(counter.new_code())
     with pytest.raises(errors.UndoReasonMissing):

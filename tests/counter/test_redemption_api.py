@@ -9,10 +9,10 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from core.clock import utcnow
-from core.db import unit_of_work
+from core.db import db, unit_of_work
 from donations.models import Campaign
 from offices.models import Office
-from staff.models import StaffMember
+from staff.models import AuditEntry, StaffMember
 from stickers import codes
 from stickers.counter import guessing
 from stickers.counter.guessing import PER_CLERK
@@ -20,6 +20,7 @@ from stickers.models import RedemptionCode
 from stickers.services import set_codes
 from tests.console.conftest import acts
 from tests.counter.conftest import OTHER, OWN, PACK, Counter
+from tests.staff.console import make_member
 from tests.staff.machines import make_token
 
 
@@ -31,6 +32,10 @@ class Machine:
         headers = {"Authorization": f"Bearer {self.secret}"} | ({"Idempotency-Key": key} if key is not None else {})
         options = {"json": {"office": office}} | options
         return self.app.test_client().post(f"/api/v1/sticker-codes/{code}/redemptions", headers=headers, **options)
+
+    def undo(self, redemption: str, reason: object = "The wrong pack") -> TestResponse:
+        headers, path = {"Authorization": f"Bearer {self.secret}"}, f"/api/v1/redemptions/{redemption}/undo"
+        return self.app.test_client().post(path, headers=headers, json={"reason": reason})
 
 
 @pytest.fixture
@@ -48,7 +53,9 @@ def test_a_pack_is_handed_over_and_the_answer_says_so(machine: Machine, counter:
     body = answer.json or {}
     stored = counter.code(code)
     assert answer.status_code == 201
+    assert stored.redemption is not None
     assert body == {
+        "id": stored.redemption.public_id,
         "code": codes.show(code),
         "pack": PACK,
         "office": OWN,
@@ -75,6 +82,43 @@ def test_after_an_undo_the_same_key_says_that_it_is_undone(machine: Machine, cou
     assert again["undone_at"]
     assert {**again, "undone_at": None} == first
     assert counter.stock() == 10
+
+
+def test_a_hand_over_is_undone_once_and_written_down_with_the_token(machine: Machine, counter: Counter) -> None:
+    code = counter.new_code()
+    done = machine.redeem(code).json or {}
+    answers = [machine.undo(done["id"]), machine.undo(done["id"], "twice")]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert answers[0].json == answers[1].json == {**done, "undone_at": (answers[0].json or {})["undone_at"]}
+    assert (answers[0].json or {})["undone_at"] is not None
+    assert (counter.status(code), counter.stock(), counter.standing_redemptions()) == ("issued", 10, 0)
+    [entry] = db.session.scalars(sa.select(AuditEntry).where(AuditEntry.action == "code.redemption_undone"))
+    assert (entry.actor, entry.via, entry.subject) == (
+        counter.actor.email,
+        f"{machine.secret[:10]}… till",
+        f"redemption:{done['id']}",
+    )
+    assert ((entry.before or {})["level"], entry.after) == (
+        9,
+        {"office": OWN, "pack": PACK, "status": "issued", "level": 10, "reason": "The wrong pack"},
+    )
+    assert machine.redeem(code, key="another").status_code == 201
+
+
+def test_an_undo_keeps_the_rules_of_the_page(machine: Machine, counter: Counter, other: Office) -> None:
+    done = machine.redeem(counter.new_code()).json or {}
+    for reason in ("", " \n", "x" * 201):
+        assert refused(machine.undo(done["id"], reason)) == (422, "undo_reason_missing")
+    assert refused(machine.undo(done["id"], 5)) == (422, "validation_failed")
+    assert refused(machine.undo(done["id"], "x\0y")) == (422, "validation_failed")
+    assert refused(machine.undo("nothing")) == (404, "redemption_not_found")
+    stranger = make_member("stranger@example.org", "office", offices=[other.id])
+    assert refused(Machine(machine.app, make_token(stranger)).undo(done["id"])) == (403, "not_your_office")
+    late = counter.redeem(counter.new_code(), "late", now=utcnow() - timedelta(minutes=16)).public_id
+    assert refused(machine.undo(late)) == (409, "too_late_to_undo")
+    reader = Machine(machine.app, make_token(counter.actor.email, "stock:read", label="other"))
+    assert refused(reader.undo(done["id"])) == (403, "scope_missing")
+    assert (counter.stock(), counter.standing_redemptions()) == (8, 2)
 
 
 def test_without_a_key_a_repetition_is_refused(machine: Machine, counter: Counter) -> None:
@@ -149,3 +193,6 @@ def test_it_is_described_with_its_refusals(app: Flask) -> None:
     assert {"201", "401", "403", "404", "409", "422", "429"} <= set(operation["responses"])
     assert "sticker_code_redeemed" in operation["responses"]["409"]["description"]
     assert "Idempotency-Key" in [each.get("name") for each in operation["parameters"]]
+    undo = paths["/api/v1/redemptions/{public_id}/undo"]["post"]
+    assert undo["x-scope"] == "codes:redeem"
+    assert {"200", "401", "403", "404", "409", "422"} <= set(undo["responses"])

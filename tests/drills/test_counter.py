@@ -1,7 +1,8 @@
 """Two drills of the counter, over HTTP and two web processes, on both databases.
 
 A hundred rounds of fifty clients that redeem one code at the same instant; and ten thousand guesses, from one account
-and from many: whatever is asked, the limits let through what they say, and no answer tells a valid code apart.
+and from many: whatever is asked, the limits let through what they say, no answer tells a valid code apart, and one
+account stops nobody but itself.
 """
 
 import time
@@ -16,6 +17,7 @@ import sqlalchemy as sa
 from core.db import db
 from core.models import ThrottleCounter
 from offices.models import Office
+from staff.access import Actor
 from stickers import codes
 from stickers.counter.guessing import OVERALL, PER_CLERK, PER_OFFICE, WINDOW
 from stickers.counter.models import CounterAlert
@@ -93,17 +95,33 @@ def require_silence(attack: Attack, windows: int, counter: Counter) -> None:
     assert len(attack.bodies(429)) == windows
     assert counter.house.count(Redemption) == 0
     assert counter.stock() == 10
-    assert counted("code-overall") == GUESSES, "every guess stands in the figures"
+    answered = attack.figure(404)  # counted at each limit; what was refused, at the one that refused it
+    everywhere = sum(counted(scope) for scope in ("code-clerk", "code-office", "code-overall"))
+    assert everywhere - 2 * answered == GUESSES, "every guess stands in the figures"
 
 
-def test_ten_thousand_guesses_of_one_account(counter: Counter, service: Service) -> None:
+def test_ten_thousand_guesses_of_one_account(
+    counter: Counter, service: Service, new_clerk: NewClerk, other: Office
+) -> None:
     valid = counter.many_codes(20)
     attack = Attack(service, [(make_token(counter.actor.email), counter.office.code)], valid)
     windows = attack.run()
     assert 0 < attack.figure(404) <= PER_CLERK * windows
     require_silence(attack, windows, counter)
     assert counted("code-clerk") == GUESSES
+    assert counted("code-overall") == counted("code-office") == attack.figure(404)
     assert 1 <= counter.house.count(CounterAlert, CounterAlert.kind == "many_unknown") <= windows
+    require_others_work(counter, service, [new_clerk(counter.office), new_clerk(other)], [counter.office, other])
+
+
+def require_others_work(counter: Counter, service: Service, clerks: list[Actor], places: list[Office]) -> None:
+    """Another clerk of the office, and one of another office."""
+    counter.fill(1, office=places[-1])
+    crowd = Crowd(service, 1)
+    for clerk, place in zip(clerks, places, strict=True):
+        status, body = crowd.redeem(0, counter.new_code(), make_token(clerk.email), office=place.code)
+        assert (status, body["office"]) == (201, place.code), body
+    crowd.close()
 
 
 def test_ten_thousand_guesses_of_many_accounts(counter: Counter, service: Service, new_clerk: NewClerk) -> None:

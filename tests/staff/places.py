@@ -41,6 +41,7 @@ NAMED: dict[str, dict[str, str]] = {
     "/staff/offices/<code>": {"code": "office"},
     "/staff/stock/<code>": {"code": "office"},
     "/api/v1/offices/<code>": {"code": "office"},
+    "/api/v1/redemptions/<public_id>": {"public_id": "redemption"},
     "/staff/links/<code>": {"code": "link"},
     "/staff/prints/<public_id>": {"public_id": "printed"},
     "/staff/counter/done/<public_id>": {"public_id": "redemption"},
@@ -48,6 +49,19 @@ NAMED: dict[str, dict[str, str]] = {
     "/staff/stock/transfers/<public_id>": {"public_id": "incoming"},
     "/staff/stock/transfers/<public_id>/cancel": {"public_id": "outgoing"},
 }
+
+
+# What machines send to an address that ends so.
+BODIES: dict[str, dict[str, Any]] = {
+    "/received": {"quantity": 1, "reference": "delivery"},
+    "/damaged": {"quantity": 1, "reason": "wet"},
+    "/counted": {"counted": 5, "reason": "found"},
+    "/undo": {"reason": "The wrong pack"},
+}
+
+
+def body_for(route: str, place: Place) -> dict[str, Any]:
+    return next((body for ending, body in BODIES.items() if route.endswith(ending)), {"office": place.office})
 
 
 def values_for(rule: Rule, place: Place) -> dict[str, Any]:

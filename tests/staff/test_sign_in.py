@@ -238,6 +238,29 @@ def test_guesses_lock_the_account_for_an_address_and_say_nothing(app: Flask, bro
     assert Browser(app, address="10.0.0.2").sign_in("admin@example.org").status_code == 302
 
 
+def test_one_address_that_guesses_without_end_does_not_lock_the_owner_out_elsewhere(app: Flask) -> None:
+    make_member("admin@example.org", "admin")
+    browser = Browser(app, address="10.6.0.1")
+    answers = [browser.sign_in("admin@example.org", f"guess {n}").status_code for n in range(guesses.PER_ACCOUNT + 3)]
+    assert answers == [200] * guesses.PER_PAIR + [429] * (guesses.PER_ACCOUNT + 3 - guesses.PER_PAIR)
+    assert Browser(app, address="10.7.0.1").sign_in("admin@example.org").status_code == 302
+    # Nor a colleague behind the same address.
+    colleague = make_member("finance@example.org", "finance")
+    assert Browser(app, address="10.6.0.1").sign_in(colleague).status_code == 302
+    assert [action for _who, action, _from in acts()].count("staff.locked_out") == 1
+
+
+def test_an_address_that_is_locked_uses_up_nothing_of_an_account(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("staff.guesses.PER_ADDRESS", 2)
+    monkeypatch.setattr("staff.guesses.PER_ACCOUNT", 1)
+    make_member("admin@example.org", "admin")
+    browser = Browser(app, address="10.6.0.1")
+    for email in ("a@example.org", "b@example.org"):
+        assert browser.sign_in(email, "a guess").status_code == 200
+    assert {browser.sign_in("admin@example.org", f"guess {n}").status_code for n in range(3)} == {429}
+    assert Browser(app, address="10.7.0.1").sign_in("admin@example.org").status_code == 302
+
+
 def test_guesses_from_many_addresses_lock_the_account(app: Flask) -> None:
     make_member("admin@example.org", "admin")
     for n in range(guesses.PER_ACCOUNT):
