@@ -1,5 +1,6 @@
 """Settlement: what the provider kept and what it owes us, posted to the ledger once for each of its lines."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -304,6 +305,16 @@ def waiting_lines(payment_ref: str | None = None) -> list[int]:
     if payment_ref is not None:
         query = query.where(SettlementLine.payment_ref == payment_ref)
     return list(db.session.scalars(query))
+
+
+def post_named_lines(provider: str, refs: Sequence[str], now: datetime) -> None:
+    """Post those of these lines that wait, as far as what they are about is known by now."""
+    query = sa.select(SettlementLine).where(
+        SettlementLine.provider == provider, SettlementLine.ref.in_(refs), SettlementLine.posted_at.is_(None)
+    )
+    for row in db.session.scalars(query.order_by(SettlementLine.ref)):
+        if post_line(row, now):
+            _matched(row, now)
 
 
 def post_waiting_line(line_id: int, now: datetime) -> None:

@@ -11,7 +11,9 @@ import sqlalchemy as sa
 from core.db import db, insert_if_absent, rows_changed, unit_of_work
 from core.errors import DomainError
 from donations.state import PaymentUnknown, apply_dispute_fact, apply_payment_fact, apply_refund_fact
-from finance.services import record_payout, record_settlement
+from finance.fetching import record_lines
+from finance.models import SettlementLine
+from finance.services import post_named_lines, record_payout
 from ledger.services import close_exception, open_exception
 from payments.base import (
     DisputeFact,
@@ -32,7 +34,7 @@ log = logging.getLogger(__name__)
 LEASE = timedelta(seconds=15)  # applying takes milliseconds, reading before it at most a few seconds
 LONGEST_PAUSE = timedelta(hours=6)
 MAX_ATTEMPTS = 24  # about four days
-BATCH = 100
+AROUND = timedelta(minutes=10)  # lines that are read together with one
 
 
 def pause_after(attempts: int) -> timedelta:
@@ -45,6 +47,7 @@ class Reading:
     """What a worker has read from the provider for one event, before the transaction that applies it."""
 
     settlements: list[Settlement] = field(default_factory=list)
+    named: list[str] = field(default_factory=list)  # references of lines that the event is about
     refunds: list[RefundFact] = field(default_factory=list)
     payouts: list[tuple[Payout, list[Settlement]]] = field(default_factory=list)
 
@@ -113,7 +116,7 @@ def apply_held(event_id: int, now: datetime) -> bool:
             # What the event itself says does not wait for what must be read; saying it twice changes nothing.
             with unit_of_work():
                 apply_facts(event.provider, facts, now)
-        reading = read_from_provider(get_provider(event.provider), facts)
+        reading = read_from_provider(get_provider(event.provider), facts, event.occurred_at)
         _record_early(event.provider, reading, now)
         with unit_of_work() as session:
             done = session.execute(
@@ -146,20 +149,35 @@ def apply_held(event_id: int, now: datetime) -> bool:
     return True
 
 
-def read_from_provider(provider: PaymentProvider, facts: Sequence[Fact]) -> Reading:
+def read_from_provider(provider: PaymentProvider, facts: Sequence[Fact], occurred_at: datetime) -> Reading:
     """Read all that the facts advise to read. No transaction is open meanwhile."""
     reading = Reading()
-    db.session.rollback()
     for fact in facts:
         match fact:
             case ProviderRead(what="settlement"):
-                reading.settlements.append(provider.read_settlement(fact.ref))
+                reading.named.append(fact.ref)
             case ProviderRead(what="refunds"):
+                db.session.rollback()
                 reading.refunds += provider.list_refunds(fact.ref)
             case ProviderRead(what="payout"):
+                db.session.rollback()
                 payout = provider.read_payout(fact.ref)
                 reading.payouts.append((payout, list(provider.list_settlements(payout_ref=fact.ref))))
+    reading.settlements = _read_lines(provider, reading.named, occurred_at)
     return reading
+
+
+def _read_lines(provider: PaymentProvider, named: Sequence[str], occurred_at: datetime) -> list[Settlement]:
+    """Lines that are named and not here yet, with all that were made around that time: the events of a rush of gifts
+    find theirs here, and a thousand gifts are not a thousand calls."""
+    here = sa.select(SettlementLine.ref).where(SettlementLine.provider == provider.name, SettlementLine.ref.in_(named))
+    missing = set(named) - set(db.session.scalars(here)) if named else set()
+    db.session.rollback()
+    if not missing:
+        return []
+    found = list(provider.list_settlements(since=occurred_at - AROUND, until=occurred_at + AROUND))
+    missing -= {line.ref for line in found}
+    return found + [provider.read_settlement(ref) for ref in sorted(missing)]
 
 
 def apply_facts(provider: str, facts: Sequence[Fact], now: datetime) -> None:
@@ -176,18 +194,14 @@ def apply_facts(provider: str, facts: Sequence[Fact], now: datetime) -> None:
 
 
 def _record_early(provider: str, reading: Reading, now: datetime) -> None:
-    """Lines of a payout may be thousands, and SQLite has one writer: they are recorded batch by batch, each once,
-    so that the transaction that applies the event finds them there and is short."""
-    lines = sorted((line for _, lines in reading.payouts for line in lines), key=lambda line: line.ref)
-    for start in range(0, len(lines), BATCH):
-        with unit_of_work():
-            for line in lines[start : start + BATCH]:
-                record_settlement(provider, line, now)
+    """Lines may be thousands, and SQLite has one writer: they are recorded batch by batch, each once, so that the
+    transaction that applies the event finds them there and is short."""
+    lines = [line for _, lines in reading.payouts for line in lines]
+    record_lines(provider, [*lines, *reading.settlements], now)
 
 
 def _record(provider: str, reading: Reading, now: datetime) -> None:
-    for line in sorted(reading.settlements, key=lambda line: line.ref):
-        record_settlement(provider, line, now)
+    post_named_lines(provider, reading.named, now)
     for payout, lines in reading.payouts:
         record_payout(provider, payout, lines, now)
 

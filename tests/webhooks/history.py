@@ -60,10 +60,10 @@ class Remembering:
         self.read_settlement = cache(provider.read_settlement)
         self.list_refunds = cache(provider.list_refunds)
         self.read_payout = cache(provider.read_payout)
-        self._lines_of = cache(lambda payout_ref: list(provider.list_settlements(payout_ref=payout_ref)))
+        self._lines = cache(lambda **asked: list(provider.list_settlements(**asked)))
 
-    def list_settlements(self, *, payout_ref: str) -> Iterator[Any]:
-        return iter(self._lines_of(payout_ref))
+    def list_settlements(self, **asked: Any) -> Iterator[Any]:
+        return iter(self._lines(**asked))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._provider, name)
