@@ -17,8 +17,8 @@ from stickers.stock import forms
 from stickers.stock.checks import faults
 from stickers.stock.models import StockForm, StockMovement
 from tests.console import conftest
-from tests.staff.machines import make_token
 from tests.staff.console import make_member
+from tests.staff.machines import make_token
 from tests.stock.conftest import level, movements
 
 Stocked = Callable[[str, str, int], tuple[int, int]]
