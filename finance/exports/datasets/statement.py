@@ -11,6 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from flask_babel import lazy_gettext as _l
+from sqlalchemy.orm import aliased
 
 from core.db import db
 from donations.models import Campaign
@@ -39,7 +40,7 @@ STATES = {"not_over": _l("the month is not over"), "open": _l("not closed yet"),
 
 @dataclass(frozen=True)
 class Part:
-    """`names` are what its movements are called where the column's title does not say it; `sign` of what a debit adds."""
+    """`names` are what its movements are called where the column's title does not say it; `sign` of a debit."""
 
     title: Any = field(hash=False)
     sign: int
@@ -81,8 +82,8 @@ PARTS: Mapping[str, Part] = {
         -1,
         {
             "received": _l("Payments without a donation, less those placed since"),
-            "arrived": _l("Lines of the bank without a reason"),
-            "other": _l("Lines of the provider without a reason"),
+            "arrived": _l("Differences of payouts that arrived"),
+            "other": _l("Lines of the bank and of the provider that nothing is known of"),
         },
     ),
 }
@@ -173,11 +174,15 @@ def _movements(filters: Filters) -> Query:
         amount = Posting.debit_minor - Posting.credit_minor
         return sa.cast(sa.func.sum(sa.case((condition, amount), else_=0)), sa.BigInteger)
 
-    keys = (Account.kind, Account.code, Account.currency, Fund.code, JournalEntry.source_type, JournalEntry.kind)
+    taken_back = aliased(JournalEntry)
+    # What takes an entry back stands where the entry does.
+    entry_kind = sa.func.coalesce(taken_back.kind, JournalEntry.kind)
+    keys = (Account.kind, Account.code, Account.currency, Fund.code, JournalEntry.source_type, entry_kind)
     query = (
         sa.select(*keys, net(before), net(sa.not_(before)))
         .join(Posting, Posting.account_id == Account.id)
         .join(JournalEntry, JournalEntry.id == Posting.entry_id)
+        .outerjoin(taken_back, taken_back.id == JournalEntry.reverses_id)
         .outerjoin(Fund, Fund.id == Account.fund_id)
         .where(JournalEntry.recorded_at <= filters.as_of, JournalEntry.occurred_at < end)
         .group_by(*keys)
@@ -196,35 +201,46 @@ def statement(filters: Filters) -> list[Row]:
     """Raises `MonthNeeded`. Funds are called by their names in the present language."""
     if not filters.months():
         raise MonthNeeded(field="first")
+    funds = {fund.code: str(fund.name) for fund in db.session.scalars(sa.select(Fund))}
+    titles: dict[tuple[str, str], str] = {}
     found: dict[tuple[str, str, str], dict[str, int]] = {}
     for kind, account, currency, fund, source, entry, before, within in db.session.execute(_movements(filters)):
         part = "fund" if kind in OF_FUND else kind
         if part not in PARTS:
             continue
         name = fund if part == "fund" else _name(account, currency)
+        titles[part, name] = ": ".join([*name.split(":")[:-1], funds[fund]]) if fund else name
         figures = found.setdefault((part, name, currency), dict.fromkeys(("opening", *MOVEMENTS), 0))
         figures["opening"] += PARTS[part].sign * before
         figures[_figure(kind, source, entry)] += PARTS[part].sign * within
-    titles = {fund.code: str(fund.name) for fund in db.session.scalars(sa.select(Fund))}
     standing = standing_of(filters)
     proof = (standing.state, standing.sheet_hash, standing.audit_number, standing.audit_hash)
     order = list(PARTS)
-    rows = []
+    rows: list[Row] = []
     for (part, name, currency), figures in sorted(found.items(), key=lambda row: (order.index(row[0][0]), *row[0][1:])):
         if any(figures.values()):
             change = sum(figures[movement] for movement in MOVEMENTS)
-            title = titles.get(name.rpartition(":")[2], name)
-            rows.append((part, name, title, currency, *figures.values(), change, figures["opening"] + change, *proof))
+            rows.append(
+                (
+                    part,
+                    name,
+                    titles[part, name],
+                    currency,
+                    *figures.values(),
+                    change,
+                    figures["opening"] + change,
+                    *proof,
+                )
+            )
     return rows
 
 
 def _figure(kind: str, source: str, entry: str) -> str:
-    """Which movement a posting to an account of this kind is, by the entry that it belongs to.
-
-    What takes an entry back has its source, and so stands where the entry does.
-    """
+    """Which movement a posting to an account of this kind is, by the entry that it belongs to."""
     if kind in OF_FUND:
         return OF_FUND[kind]
+    if (source, entry) == ("bank_match", "suspense"):
+        return "other"
     if source != "settlement":
         return OF_SOURCE.get(source, "other")
     if kind == "receivable":
