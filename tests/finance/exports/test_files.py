@@ -228,3 +228,29 @@ def test_totals_by_every_dimension_add_up_to_the_ledger(history: Flask, tmp_path
         assert int((frame["gross"] * 100).round().sum()) == plain_sums("gift")["BYN"]
         assert int((frame["fees"] * 100).round().sum()) == -plain_sums("fee")["BYN"]
         assert "available" not in manifest["control_totals"]["BYN"]  # of different moments
+
+
+def test_totals_by_time_have_true_days_in_a_workbook(history: Flask, tmp_path: Path) -> None:
+    for by in ("day", "week", "month"):
+        path, _ = made(tmp_path / "x", dataset=f"totals-{by}", format="xlsx", locale="en")
+        sheet = openpyxl.load_workbook(path).active
+        assert sheet is not None
+        assert sheet["A2"].is_date, by
+        text, _ = made(tmp_path / "x", dataset=f"totals-{by}")
+        assert pandas.read_csv(text)[by][0] == f"{sheet['A2'].value:%Y-%m-%d}"
+
+
+def test_totals_by_currency_are_a_file_too(history: Flask, tmp_path: Path) -> None:
+    path, _ = made(tmp_path / "x", dataset="totals-currency")
+    frame = pandas.read_csv(path)
+    assert list(frame["currency"]) == ["BYN"]
+    assert list(frame.columns[:2]) == ["currency", "gifts"]
+
+
+def test_the_filter_of_currency_is_the_column_of_the_file(history: Flask, tmp_path: Path) -> None:
+    for dataset in ("settlements", "payouts", "postings", "donations"):
+        whole = pandas.read_csv(made(tmp_path / "x", dataset=dataset)[0])["currency"].value_counts()
+        for currency in ("BYN", "EUR"):
+            path, manifest = made(tmp_path / currency, dataset=dataset, currency=currency)
+            assert manifest["rows"] == whole.get(currency, 0), (dataset, currency)
+            assert set(pandas.read_csv(path)["currency"]) <= {currency}
