@@ -96,6 +96,10 @@ class Statement(Writer):
 
     def _part(self, row: dict[str, Any]) -> dict[str, Any]:
         currency, titles = row["currency"], PARTS[row["part"]].lines
+        # Of the bank there is one account in a currency: it has no name of its own.
+        own = row["title"] if row["title"] != f"{row['part']}:{currency}" else ""
+        names = (str(PARTS[row["part"]].title), own)
+        title = ": ".join(filter(None, names))
         lines = [
             {
                 "name": str(titles[name]),
@@ -105,4 +109,4 @@ class Statement(Writer):
             for name in titles
             if row[name] or name in ALWAYS
         ]
-        return {"name": f"{PARTS[row['part']].title}: {row['title']}, {currency}", "rows": lines}
+        return {"name": ", ".join(filter(None, (title, currency))), "rows": lines}
