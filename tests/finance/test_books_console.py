@@ -14,6 +14,7 @@ from werkzeug.test import TestResponse
 from core.clock import utcnow
 from core.db import db, unit_of_work
 from donations.models import Campaign, Donation, Refund
+from finance import attachments
 from finance.models import RefundOrder
 from ledger.models import AccountingPeriod, Disbursement
 from ops.demo_offices import seed_offices
@@ -322,6 +323,21 @@ def test_what_is_wrong_is_said_at_its_field(
     page = anna.post("/staff/spending/new", spending_form(anna, **typed))
     assert page.status_code == 422
     assert [error for error in field_error(page) if says in error], field_error(page)
+    assert money.count(Disbursement) == 0
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_scan_that_is_too_large_leaves_the_form_as_it_was_typed(
+    app: Flask, money: House, at_desk: Callable[..., Browser], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = app.view_functions["spending.propose"].upload_megabytes  # type: ignore[attr-defined]
+    assert taken >= 4 * attachments.MOST_MEGABYTES, "what is too large must reach the form to be told so"
+    monkeypatch.setattr(attachments, "MOST_MEGABYTES", 0)
+    anna = at_desk("anna")
+    page = anna.post("/staff/spending/new", spending_form(anna, attachment=(io.BytesIO(PDF), "act.pdf")))
+    assert page.status_code == 422
+    assert field_error(page) == ["This file is larger than 0 MB."]
+    assert 'value="Training in Brest"' in page.text
     assert money.count(Disbursement) == 0
 
 
