@@ -5,8 +5,8 @@
 For SQLite and PostgreSQL: fills a database, lets the database itself write the same columns (`COPY … TO STDOUT`; the
 `sqlite3` program where there is one, its bare cursor through `csv` otherwise), then exports them by a process of its
 own, whose memory above its resting state is taken from the kernel. An independent reader adds the files up to the
-control totals of their manifests. Fails when CSV takes more than four times the dump, or memory grows by more than
-64 MB, or a sum differs.
+control totals of their manifests. Dump and exports take turns, the best of each counts. Fails when CSV takes more than
+four times the dump, or memory grows by more than 64 MB, or a sum differs.
 """
 
 import csv
@@ -39,6 +39,7 @@ DONATIONS = 1_000_000
 MOST_MB, MOST_TIMES = 64, 4.0
 MONEY = ("amount", "gross", "refunded", "disputed", "fee", "sponsor_fee", "net")
 SECONDS = 3600
+ROUNDS = 3
 
 
 def _status(name: str) -> float:
@@ -131,6 +132,27 @@ def export(url: str, directory: Path, as_of: str, format: str) -> dict[str, Any]
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
+def alternated(
+    url: str, directory: Path, as_of: str, formats: list[str]
+) -> tuple[list[float], dict[str, dict[str, Any]], str]:
+    """Dump and exports in turns, so that a busy moment of the machine meets both: seconds of the dumps, and of each
+    format the fastest export with the most memory that any of its rounds took."""
+    dumps: list[float] = []
+    best: dict[str, dict[str, Any]] = {}
+    how = ""
+    for _ in range(ROUNDS):
+        seconds, how = dump(url, as_of, directory / "dump.csv")
+        dumps.append(seconds)
+        db.session.remove()
+        db.engine.dispose()
+        for format in formats:
+            found = export(url, directory, as_of, format)
+            before = best.get(format, found)
+            fastest = min(found, before, key=lambda each: each["seconds"])
+            best[format] = {**fastest, "grown": max(found["grown"], before["grown"])}
+    return dumps, best, how
+
+
 def run(name: str, url: str, directory: Path, donations: int) -> bool:
     """Measure on one database; whether all is as promised."""
     app = create_app(databases.settings(url, directory))
@@ -145,12 +167,11 @@ def run(name: str, url: str, directory: Path, donations: int) -> bool:
         order = Order.read({"dataset": "donations"}, utcnow())
         as_of = order.filters.as_of.isoformat()
         _columns[:] = [column.name for column in order.layout.columns]
-        seconds, how = dump(url, as_of, directory / "dump.csv")
-        db.session.remove()
-        db.engine.dispose()
-        print(f"  {how}: {seconds:.1f} s", flush=True)
+        dumps, found_of, how = alternated(url, directory, as_of, list(readers))
+        seconds = min(dumps)
+        print(f"  {how}: {seconds:.1f} s, the best of {', '.join(f'{each:.1f}' for each in dumps)}", flush=True)
         for format, read in readers.items():
-            found = export(url, directory, as_of, format)
+            found = found_of[format]
             manifest, times = found["manifest"], found["seconds"] / seconds
             prove(read(directory / f"all.{format}"), manifest)
             kept = found["grown"] <= MOST_MB and (format != "csv" or times <= MOST_TIMES)

@@ -5,11 +5,13 @@ Their colours are classes of the console's style sheet, so they follow the reade
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 
 from markupsafe import Markup, escape
 
 WIDTH, HEIGHT, BASE = 720, 220, 190
 MOST_BARS = 120
+LETTER = 20  # the width of a letter of 30 px, the size on phones
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +56,14 @@ def _bar(bar: Bar, x: float, step: float, zero: float, scale: float) -> Markup:
 
 
 def _labels(shown: Sequence[Bar], step: float) -> list[Markup]:
-    """As many labels as fit next to each other."""
-    widest = max(len(bar.label) for bar in shown)
-    each = max(1, -(-(widest * 12 + 16) // max(1, int(step))))
+    """As many labels as fit next to each other on a phone, where letters are largest."""
+    width = max(len(bar.label) for bar in shown) * LETTER
+    each = max(1, ceil((width + LETTER) / step))
+    first = max(0, ceil(width / 2 / step - 0.5))  # neither it nor the last one is cut off at the edge
     return [
         Markup('<text x="{x:.1f}" y="{y}" text-anchor="middle">{label}</text>').format(
-            x=min(max(place * step + step / 2, widest * 6), WIDTH - widest * 6), y=HEIGHT - 8, label=escape(bar.label)
+            x=(place + 0.5) * step, y=HEIGHT - 8, label=escape(shown[place].label)
         )
-        for place, bar in enumerate(shown)
-        if place % each == 0
+        for place in range(first, len(shown) - first, each)
+        if shown[place].label
     ]

@@ -179,6 +179,11 @@ class FormKeyInvalid(Invalid):
     text = _l("The form is out of date. Please go back, reload the page and try again.")
 
 
+class MoreThanOwed(Conflict):
+    code = "more_than_owed"
+    text = _l("The sponsor owes %(owed)s, and this is more. Tick that it has paid in advance, and send again.")
+
+
 class UnknownSponsorPayment(NotFound):
     code = "unknown_sponsor_payment"
     text = _l("There is no such payment of the sponsor.")

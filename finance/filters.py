@@ -216,16 +216,20 @@ def _day(given: Mapping[str, str], name: str) -> date | None:
 
 
 def parse_moment(text: str | None, zone: str, now: datetime, field: str = "as_of") -> datetime:
-    """A moment; without an offset it is the zone's, and a day alone is meant to its end. Never later than now.
+    """A moment; without an offset it is the zone's, and a day alone is meant to its end (today until now).
 
-    Raises `AsOfInvalid`.
+    Raises `AsOfInvalid`, for what is still to come too.
     """
     if not text:
         return now
     try:
         if _DAY.fullmatch(text):
-            end = day_start(parse_day(text, field), zone, days=1)
+            day = parse_day(text, field)
+            start, end = day_start(day, zone), day_start(day, zone, days=1)
+            assert start is not None
             assert end is not None
+            if start > now:
+                raise AsOfInvalid(field=field)
             return min(end - timedelta(microseconds=1), now)
         # In addresses a plus is a space: +03:00 that was not quoted comes in like this.
         moment = datetime.fromisoformat(text.replace(" ", "+") if "T" in text else text)
@@ -278,5 +282,5 @@ _CHECKS: Mapping[str, Any] = {
     "placement": _stored("placement", Placement.code, *_PLACES),
     "provider": _provider,
     "language": _one_of("language", *LOCALES, NOBODY),
-    "currency": _stored("currency", Fund.currency),
+    "currency": _stored("currency", Account.currency),  # the provider's and the bank's too
 }

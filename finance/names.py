@@ -75,7 +75,22 @@ ENTRY_NAMES = {
     "returned": _l("Money that came back"),
     "placed": _l("Found its donation"),
     "moved": _l("Dispute of a payment that is not ours"),
+    "fx": _l("Difference of exchange rates"),
+    "fee": _l("Payment provider’s fee"),
+    "payout": _l("Payout to the bank"),
+    "payout_failure": _l("Payout that failed"),
+    "other": _l("Other line of the provider"),
+    "paid": _l("Payment of the sponsor"),
+    "taken_back": _l("Taken back as a mistake"),
+    "suspense": _l("Held until it is known what it is"),
 }
+
+
+def entry_name(kind: str) -> Any:
+    """What an entry of this kind is called; every kind has a name."""
+    if kind in ENTRY_NAMES:
+        return ENTRY_NAMES[kind]
+    return _l("Found what it belongs to") if kind.endswith("_placed") else ENTRY_NAMES["suspense"]
 
 
 def faults(refusal: DomainError | None, field: str) -> list[str]:
@@ -95,6 +110,6 @@ def in_templates() -> dict[str, Any]:
         "dispute_states": DISPUTE_STATE_NAMES,
         "code_statuses": CODE_STATUS_NAMES,
         "proposal_states": PROPOSAL_STATE_NAMES,
-        "entry_names": ENTRY_NAMES,
+        "entry_name": entry_name,
         "all_offices": offices,
     }

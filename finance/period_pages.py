@@ -95,6 +95,7 @@ def _sponsor_page(refusal: DomainError | None = None) -> str:
     return render_template(
         "finance/sponsor.html",
         campaign=campaign,
+        owed=sponsor.owed_by_sponsor(campaign.fund),
         debts=[(debt, sponsor.by_month(debt.fund)) for debt in debts],
         payments=sponsor.payments(),
         today=local_day(utcnow(), periods.ZONE),
@@ -119,7 +120,8 @@ def sponsor_paid() -> ResponseReturnValue:
         document = read_text(typed.get("document", ""), "document", limit=120)
         key = read_key(typed.get("key", ""))
         with unit_of_work():
-            sponsor.record_payment(campaign.fund, paid_on, amount, bank, document, key, acting(), now)
+            knows = typed.get("knows") == "yes"
+            sponsor.record_payment(campaign.fund, paid_on, amount, bank, document, key, acting(), now, knows=knows)
     except DomainError as refusal:
         return _sponsor_page(refusal), refusal.status
     flash(_("The payment is booked."), "good")

@@ -1,6 +1,7 @@
 """Console pages of money spent on programmes: proposals, what a second person decides, files that prove it."""
 
 from collections.abc import Callable
+from contextlib import closing
 
 import sqlalchemy as sa
 from flask import Blueprint, Flask, flash, redirect, render_template, request, send_file, url_for
@@ -30,6 +31,7 @@ blueprint = Blueprint("spending", __name__, template_folder="templates")
 blueprint.context_processor(names.in_templates)
 
 LONGEST_NOTE = 1000
+UPLOAD_MEGABYTES = 6 * attachments.MOST_MEGABYTES  # so that a scan that is too large is told so at its field
 
 
 @blueprint.get("/staff/spending")
@@ -77,7 +79,7 @@ def _new_page(refusal: DomainError | None = None, attachment: Attachment | None 
 
 @blueprint.post("/staff/spending/new")
 @allowed("finance", "admin")
-@takes_upload(attachments.MOST_MEGABYTES + 1)
+@takes_upload(UPLOAD_MEGABYTES)
 def propose() -> ResponseReturnValue:
     attachment = None
     try:
@@ -95,7 +97,8 @@ def _attachment() -> Attachment | None:
     """The file sent now, or the one that an earlier try of this form left. Raises what `attachments.keep` raises."""
     file = request.files.get("attachment")
     if file is not None and file.filename:
-        return attachments.keep(file.stream.read(attachments.MOST_MEGABYTES * 1024 * 1024 + 1), file.filename)
+        with closing(file):
+            return attachments.keep(file.stream.read(attachments.MOST_MEGABYTES * 1024 * 1024 + 1), file.filename)
     return attachments.kept_before(request.form.get("kept", ""), request.form.get("kept_name", ""))
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from core.db import db, rows_changed
+from core.i18n import format_money
 from core.money import Money
 from finance import errors
 from finance.disbursements import through_bank
@@ -109,15 +110,28 @@ def _months_of(fund: Fund) -> list[Month]:
 
 
 def record_payment(
-    fund: Fund, paid_on: date, amount: Money, bank: Money, document: str, key: str, actor: Actor, now: datetime
+    fund: Fund,
+    paid_on: date,
+    amount: Money,
+    bank: Money,
+    document: str,
+    key: str,
+    actor: Actor,
+    now: datetime,
+    *,
+    knows: bool = False,
 ) -> SponsorPayment:
     """Book what the sponsor has paid: bank / sponsor, through conversion when the bank's currency is another.
 
-    The same form sent twice is one payment.
+    `knows`: that it is more than the sponsor owes. The same form sent twice is one payment. Raises `MoreThanOwed`.
     """
     db.session.execute(sa.update(Fund).where(Fund.id == fund.id).values(currency=Fund.currency))  # one after the other
     if known := db.session.scalar(sa.select(SponsorPayment).where(SponsorPayment.form_key == key)):
         return known
+    owed = owed_by_sponsor(fund)
+    in_advance = amount > owed
+    if in_advance and not knows:
+        raise errors.MoreThanOwed(field="knows", owed=format_money(max(owed, Money(0, fund.currency))))
     payment = SponsorPayment(
         form_key=key,
         fund=fund,
@@ -135,8 +149,16 @@ def record_payment(
     lines = through_bank(accounts.sponsor(fund), accounts.bank(bank.currency), -amount, -bank)
     post_entry(_source(payment), lines, occurred_at=start_of(paid_on), recorded_at=now)
     after = {"amount_minor": amount.minor, "currency": amount.currency, "document": document, "paid_on": paid_on}
+    if in_advance:
+        after["more_than_owed_minor"] = owed.minor
     _record("sponsor.paid", payment, actor, now, after=after)
     return payment
+
+
+def owed_by_sponsor(fund: Fund) -> Money:
+    """What the sponsor of this fund owes now; below zero: it has paid in advance."""
+    minor = next((debt.owed for debt in debts() if debt.fund.id == fund.id), 0)
+    return Money(minor, fund.currency)
 
 
 def take_back(payment: SponsorPayment, actor: Actor, now: datetime) -> None:

@@ -220,7 +220,8 @@ def changes_page() -> ResponseReturnValue:
     try:
         filters = _asked()
         start = day_start(local_day(now, filters.zone), filters.zone)
-        since = parse_moment(request.args.get("since"), filters.zone, min(start or now, filters.as_of), "since")
+        asked = request.args.get("since")
+        since = parse_moment(asked, filters.zone, now, "since") if asked else min(start or now, filters.as_of)
         changed = drill.changes(filters, since)
     except DomainError as refusal:
         return render_template("finance/totals_changes.html", refusal=refusal, asked=request.args), refusal.status

@@ -6,6 +6,7 @@ columns; above it only the opening balance is looked for, below and in it the cl
 
 import csv
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,11 +18,14 @@ from flask_babel import lazy_gettext as _l
 
 from core.decoding import SEPARATORS, NotText, detect_encoding, opened
 from core.errors import Invalid
-from core.money import BadAmount, Money, parse_amount
+from core.money import EXPONENTS, BadAmount, Money, parse_amount
 from finance.bank.mapping import Mapping
 
 REFERENCE_LENGTH, COUNTERPARTY_LENGTH = 500, 200
 SHOWN = 100  # faults in an answer
+GROUP = 3  # digits between two marks of thousands
+_GROUPED = re.compile(rf"[1-9]\d{{0,2}}(?P<mark>[ ,.'’])\d{{{GROUP}}}(?:(?P=mark)\d{{{GROUP}}})*", re.ASCII)
+_DIGITS = re.compile(r"\d+", re.ASCII)
 
 REASONS = {
     "encoding_unknown": _l("This is text in no encoding that we read: save the file as UTF-8, UTF-16 or Windows-1251."),
@@ -250,11 +254,21 @@ def _name(cell: str) -> str:
 
 
 def _read_amount(text: str, decimal: str, currency: str) -> Money:
-    """`1 234,56`, `-1.234,56`, `(12,00)`, `12,00-`. Raises `BadAmount`."""
+    """`1 234,56`, `-1.234,56`, `(12,00)`, `12,00-`. Raises `BadAmount`.
+
+    Marks of thousands stand in groups of three, all the same: `25.00` of a bank with decimal commas is not 2500.
+    """
     bare = text.replace("\u2212", "-").strip()
     negative = bare.startswith(("-", "(")) or bare.endswith("-")
     bare = bare.strip("+-() ").removesuffix(currency).strip()
-    for mark in {",", ".", "'", "’"} - {decimal}:
-        bare = bare.replace(mark, "")
-    amount = parse_amount(bare, currency)
+    whole, has_fraction, fraction = bare.partition(decimal)
+    grouped = _GROUPED.fullmatch(whole)
+    if grouped is None and not _DIGITS.fullmatch(whole):
+        raise BadAmount("not_a_number")
+    if has_fraction and not _DIGITS.fullmatch(fraction):
+        raise BadAmount("not_a_number")
+    if grouped and grouped["mark"] in ",." and not has_fraction and EXPONENTS[currency] == GROUP:
+        raise BadAmount("not_a_number")  # 1.234 dinars may be one and a bit, or more than a thousand
+    digits = "".join(character for character in whole if character.isdigit())
+    amount = parse_amount(f"{digits}.{fraction}" if has_fraction else digits, currency)
     return -amount if negative else amount

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import sqlalchemy as sa
+from flask_babel import force_locale
 
 from core.db import db
 from finance.exports.columns import ControlTotals, Row
@@ -110,7 +111,8 @@ def make(order: Order, path: Path, *, who: str, now: datetime, watch: Watch | No
 def _parts(order: Order, view: Snapshot, watch: Watch) -> tuple[Generator[list[Row]], _Control]:
     dataset, filters = order.of, order.filters
     if dataset.table is not None:
-        rows = list(dataset.table(filters))
+        with force_locale(order.language):
+            rows = list(dataset.table(filters))
         watch.begins(view, len(rows))
         return (part for part in [rows] if part), _Control(len(rows), {})
     assert dataset.query is not None

@@ -5,6 +5,7 @@
 
 import csv
 import io
+import itertools
 import os
 import re
 from collections.abc import Callable
@@ -195,3 +196,21 @@ def record_a_payment(hand: Hand, house: House) -> None:
     assert (stored.amount_minor, stored.currency, stored.specialists) == (150_000, "BYN", 12)
     assert (stored.state, stored.beneficiary, stored.document) == ("proposed", *list(typed.values())[1:])
     hand.picture("proposed")
+
+
+@pytest.mark.parametrize("language", ["en", "ru"])
+def test_figures_are_all_in_sight_and_labels_do_not_touch(
+    story: Story, site: str, open_page: Any, today: date, language: str
+) -> None:
+    begin = today - timedelta(days=100)
+    for width in (DESK, PHONE):
+        page = open_page(width, language=language)
+        sign_in(page, site, make_member(f"wide-{width}@example.org", "finance"))
+        for query in ("by=month", "by=office", f"by=day&first={begin}&last={today}"):
+            page.goto(f"{site}/staff/totals?{query}")
+            for box in page.locator(".table-scroll").all():
+                assert box.evaluate("box => box.scrollWidth <= box.clientWidth"), (width, query)
+            found = page.locator(".chart text").all()
+            edges = [(each.bounding_box()["x"], each.bounding_box()["width"]) for each in found]
+            for (x, wide), (then, _) in itertools.pairwise(edges):
+                assert x + wide < then, (width, query)

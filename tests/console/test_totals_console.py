@@ -11,11 +11,15 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from core.clock import utcnow
-from core.db import db
+from core.clock import local_day, utcnow
+from core.db import db, unit_of_work
+from core.money import Money
+from donations.queries import front_campaign
 from finance import drill
 from finance.filters import parse
 from finance.totals import DIMENSIONS, grand_totals
+from ledger import accounts
+from ledger.services import Source, post_entry, transfer
 from tests.console.conftest import OWN, make_link
 from tests.house import House
 from tests.staff.console import Browser, make_member
@@ -98,11 +102,36 @@ def test_what_changed_leads_from_one_total_to_the_other(at_console: AtConsole, h
     assert "What changed the total" in page
 
 
+def test_what_changed_since_a_moment_of_today(at_console: AtConsole, house: House, raised: str) -> None:
+    browser, since = at_console("finance"), utcnow().isoformat()
+    house.given(9000)
+    page = browser.get("/staff/totals/changes", query_string={"since": since})
+    assert page.status_code == 200
+    assert "+BYN\u00a090.00" in page.text
+    assert "+BYN\u00a025.00" not in page.text, "given before"
+    today = local_day(utcnow(), "Europe/Minsk").isoformat()
+    assert browser.get(f"/staff/totals/changes?since={today}").status_code == 200
+    reversed_ = {"since": utcnow().isoformat(), "as_of": since}
+    assert browser.get("/staff/totals/changes", query_string=reversed_).status_code == 422
+
+
 def test_the_file_has_the_rows_of_the_page(at_console: AtConsole, raised: str) -> None:
     answer = at_console("campaign").get("/staff/totals.csv?by=channel")
     rows = {row["channel"]: row for row in csv.DictReader(StringIO(answer.text.lstrip("\ufeff")))}
     assert (rows["print"]["gross"], rows["print"]["refunds"], rows["total"]["gross"]) == ("65.00", "15.00", "92.00")
     assert (rows["print"]["disbursed"], rows["total"]["disbursed"]) == ("", "0.00")
+
+
+def test_keys_in_the_file_are_the_documented_words(at_console: AtConsole, raised: str) -> None:
+    now, fund = utcnow(), front_campaign().fund
+    with unit_of_work():
+        lines = transfer(accounts.conversion("BYN"), accounts.of_fund(fund, "fx"), Money(300, "BYN"))
+        post_entry(Source("exchange", "2026-01", "fx"), lines, occurred_at=now, recorded_at=now)
+    browser = at_console("finance")
+    text = browser.get("/staff/totals.csv?by=office").text
+    assert {"-", "total"} <= {row["office"] for row in csv.DictReader(StringIO(text.lstrip("\ufeff")))}
+    page = browser.get("/staff/totals/changes").text
+    assert re.search(r"Difference of exchange rates\s*<span", page), "the kind has a name"
 
 
 REFUSED = {
@@ -113,6 +142,7 @@ REFUSED = {
     "by=colour": "dimension_unknown",
     "as_of=tomorrow": "as_of_invalid",
     "as_of=2999-01-01T00:00": "as_of_invalid",
+    "as_of=2999-01-01": "as_of_invalid",
     "office=NONE": "value_unknown",
     "office=%00": "value_unknown",
     "channel=radio": "value_unknown",
@@ -130,7 +160,7 @@ def test_what_cannot_be_asked_is_said_at_its_field(at_console: AtConsole, machin
         answer = machine.get(f"/api/v1/totals?{query}")
         assert (answer.status_code, (answer.json or {})["code"]) == (422, code), query
     assert browser.get("/staff/totals/lines?figure=luck").status_code == 422
-    assert browser.get("/staff/totals/changes?since=2999-01-01").status_code == 200  # to the end of a day, or now
+    assert browser.get("/staff/totals/changes?since=2999-01-01").status_code == 422
     assert browser.get("/staff/totals/changes?since=never").status_code == 422
 
 

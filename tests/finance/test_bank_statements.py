@@ -61,28 +61,6 @@ class TestReading:
         found = read_statement(WHOLE.decode("cp1251").encode(encoding), MINSK, "EUR")
         assert found.movements == read_statement(WHOLE, MINSK, "EUR").movements
 
-    @pytest.mark.parametrize(
-        ("written", "decimal", "minor"),
-        [
-            ("1 234,56", ",", 123_456),
-            ("1.234,56", ",", 123_456),
-            ("1,234.56", ".", 123_456),
-            ("1'234.56", ".", 123_456),
-            ("-12,00", ",", -1_200),
-            ("\u221212,00", ",", -1_200),
-            ("(12,00)", ",", -1_200),
-            ("12,00-", ",", -1_200),
-            ("+7", ",", 700),
-            ("7,5 EUR", ",", 750),
-            ("1\u00a0234,5", ",", 123_450),
-        ],
-    )
-    def test_amounts_in_the_ways_banks_write_them(self, written: str, decimal: str, minor: int) -> None:
-        mapping = Mapping(day="Day", amount="Amount", day_format="%Y-%m-%d", decimal=decimal)
-        data = f"Day\tAmount\n2026-02-23\t{written}\n".encode()
-        found = read_statement(data, mapping, "EUR")
-        assert (found.faults, [each.amount.minor for each in found.movements]) == ([], [minor])
-
     def test_a_file_cut_off_anywhere_after_its_table_began_is_noticed(self) -> None:
         start = len(HEAD.encode("cp1251"))
         for length in range(start, len(WHOLE) - len("85,00\n")):

@@ -1,4 +1,4 @@
-"""Finance at the console: searching a gift, giving back, spending by two people, closing a month, the sponsor."""
+"""Finance at the console: searching a gift, giving back, spending by two people, closing a month."""
 
 import io
 import re
@@ -14,10 +14,9 @@ from werkzeug.test import TestResponse
 from core.clock import utcnow
 from core.db import db, unit_of_work
 from donations.models import Campaign, Donation, Refund
-from finance.models import RefundOrder, SponsorPayment
-from ledger.models import AccountingPeriod, Disbursement, JournalEntry
-from ledger.periods import Month
-from ledger.queries import balances
+from finance import attachments
+from finance.models import RefundOrder
+from ledger.models import AccountingPeriod, Disbursement
 from ops.demo_offices import seed_offices
 from tests.console.conftest import acts, make_link
 from tests.donations.test_refunds_and_disputes import hand_over, page_of
@@ -328,6 +327,21 @@ def test_what_is_wrong_is_said_at_its_field(
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_scan_that_is_too_large_leaves_the_form_as_it_was_typed(
+    app: Flask, money: House, at_desk: Callable[..., Browser], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = app.view_functions["spending.propose"].upload_megabytes  # type: ignore[attr-defined]
+    assert taken >= 4 * attachments.MOST_MEGABYTES, "what is too large must reach the form to be told so"
+    monkeypatch.setattr(attachments, "MOST_MEGABYTES", 0)
+    anna = at_desk("anna")
+    page = anna.post("/staff/spending/new", spending_form(anna, attachment=(io.BytesIO(PDF), "act.pdf")))
+    assert page.status_code == 422
+    assert field_error(page) == ["This file is larger than 0 MB."]
+    assert 'value="Training in Brest"' in page.text
+    assert money.count(Disbursement) == 0
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_pictures_are_taken_too(money: House, at_desk: Callable[..., Browser]) -> None:
     anna = at_desk("anna")
     for kind, name in (("PNG", "act.png"), ("JPEG", "Act.JPEG")):
@@ -386,32 +400,3 @@ def test_months_are_closed_by_command_too(money: House) -> None:
     assert "open again" in run(args=["finance", "reopen", "2026-02", "--reason", "a mistake"]).output
     assert "reopened" in run(args=["finance", "periods"]).output
     assert money.count(AccountingPeriod) == 1
-
-
-# The sponsor
-
-
-def test_the_sponsors_debt_is_shown_month_by_month_and_paid(house: House, at_desk: Callable[..., Browser]) -> None:
-    anna = at_desk("anna")
-    assert "No fee has been charged" in anna.get("/staff/sponsor").text
-    with unit_of_work() as session:
-        session.execute(sa.update(Campaign).values(fees_borne_by="sponsor"))
-    house.given(2500)
-    day = db.session.scalars(sa.select(JournalEntry.occurred_at).limit(1)).one()
-    page = anna.get("/staff/sponsor")
-    assert "1.56" in page.text
-    assert str(Month.at(day)) in page.text
-    form = {"key": key_of(page), "amount": "1,50", "paid_on": str(day.date()), "document": "Order 12"}
-    for _ in range(2):
-        assert anna.post("/staff/sponsor", form).status_code == 303
-    db.session.rollback()
-    assert (balances()["sponsor:specialists"], balances()["bank:BYN"]) == (6, 150)
-    assert house.count(SponsorPayment) == 1
-    assert house.totals()["earmarked"] == 2500
-
-    number = db.session.scalars(sa.select(SponsorPayment.public_id)).one()
-    anna.get("/staff/sponsor")
-    assert anna.post(f"/staff/sponsor/{number}/take-back").status_code == 303
-    assert anna.post(f"/staff/sponsor/{number}/take-back").status_code == 409
-    db.session.rollback()
-    assert (balances()["sponsor:specialists"], balances()["bank:BYN"]) == (156, 0)

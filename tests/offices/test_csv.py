@@ -1,9 +1,11 @@
 """Offices from and to CSV."""
 
+import contextlib
 import io
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from flask import Flask
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.cells import neutral, plain
+from core.cells import neutral, plain, write_table
 from core.db import db, unit_of_work
 from core.i18n import Localized
 from offices.exporting import OFFICE_COLUMNS, write_offices
@@ -251,7 +253,7 @@ def test_what_is_exported_can_be_imported_as_the_same() -> None:
     take(as_bytes(HEADER, MINSK, BREST, 'F-1,=СУММ(A1),\'+а,@b,-в,+375 29 123-45-67,"\'=""x",=в,no'))
     before, text = rows(), exported()
     assert "'=СУММ(A1)" in text
-    assert ",+375 29 123-45-67," in text
+    assert ",'+375 29 123-45-67," in text
     assert take(text.encode()).same == 3
     with unit_of_work() as session:
         session.execute(sa.delete(Office))
@@ -269,12 +271,55 @@ def test_neutral_cells_come_back_as_they_were(cell: str) -> None:
     assert neutral(cell)[:1] not in ("=", "@", "\t", "\r")
 
 
-@pytest.mark.parametrize("cell", ["+375 (29) 123-45-67", "-25.00", "+1", "25", "ул. Мира, 5-1"])
-def test_figures_are_not_spoiled(cell: str) -> None:
+figures = st.from_regex(
+    r"'{0,2}[\s\u00a0\u200b]?[=+-]?\(?[0-9]{1,14}([-./ ][0-9]{1,4}){0,3}(e[0-9])?\)?\s?", fullmatch=True
+)
+
+
+@given(figures)
+def test_figures_that_are_texts_stay_as_they_were_written(cell: str) -> None:
+    written = neutral(cell)
+    assert plain(written) == cell
+    assert written in (cell, f"'{cell}")  # readable
+    with contextlib.suppress(ArithmeticError):
+        assert str(Decimal(written)) == written.strip()
+        assert len(written.strip()) < 12
+
+
+@pytest.mark.parametrize("cell", ["25", "220030", "-", "ул. Мира, 5-1", "2026-02-09", "127.0.0.1", "8 029 123"])
+def test_what_nothing_mistakes_is_not_spoiled(cell: str) -> None:
     assert neutral(cell) == cell
 
 
-@pytest.mark.parametrize("cell", ["=1+1", "+cmd|' /C calc'!A0", "-2+A1", "@SUM(1)", "=HYPERLINK(0)", "＝1"])
+@pytest.mark.parametrize(
+    "cell",
+    ["+375291234567", "+375-29-123-45-67", "+375 (29) 1", "-25.00", "375291234567", "0291", "1e5", "(25)", "5-1"],
+)
+def test_texts_of_figures_are_no_numbers(cell: str) -> None:
+    assert neutral(cell) == f"'{cell}"
+
+
+def test_numbers_are_no_texts() -> None:
+    file = io.StringIO(newline="")
+    write_table(file, ["a", "b", "c", "d"], [[-1, Decimal("-25.00"), None, "-25.00"]])
+    assert file.getvalue() == "a,b,c,d\r\n-1,-25.00,,'-25.00\r\n"
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "=1+1",
+        "+cmd|' /C calc'!A0",
+        "-2+A1",
+        "@SUM(1)",
+        "=HYPERLINK(0)",
+        "＝1",
+        " =1",
+        "\u00a0=1",
+        "\u200b=1",
+        "\ufeff+1",
+    ],
+)
 def test_formulas_are_neutralised(cell: str) -> None:
     assert neutral(cell) == f"'{cell}"
 

@@ -1,6 +1,6 @@
 """All that can be exported, by name, in the order that people are shown. To add one: its module, and its name here."""
 
-from finance.exports.datasets import donations, postings, receipts, settlements, statement, totals
+from finance.exports.datasets import donations, postings, receipts, settlements, statement, stock, totals
 from finance.exports.datasets.base import Dataset
 
 DATASETS: dict[str, Dataset] = {
@@ -12,6 +12,7 @@ DATASETS: dict[str, Dataset] = {
         settlements.SETTLEMENTS,
         settlements.PAYOUT_LIST,
         receipts.DATASET,
+        stock.DATASET,
         *totals.ALL,
     )
 }

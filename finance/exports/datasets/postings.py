@@ -1,5 +1,7 @@
 """Postings: every debit and credit with the entry that it belongs to. What all totals are sums of."""
 
+from dataclasses import replace
+
 import sqlalchemy as sa
 from flask_babel import lazy_gettext as _l
 
@@ -55,7 +57,7 @@ def _chosen(filters: Filters, query: Query) -> Query:
 def _of_these_gifts(filters: Filters) -> sa.ColumnElement[bool]:
     if NOBODY in filters.values.values():
         return JournalEntry.donation_id.is_(None)
-    gifts = with_places(sa.select(Donation.id)).where(*of_gifts(filters))
+    gifts = with_places(sa.select(Donation.id)).where(*of_gifts(replace(filters, currency=None)))
     return JournalEntry.donation_id.in_(gifts)
 
 

@@ -1,5 +1,6 @@
 """Settlement lines (the provider's own account, as it gave it) and payouts, as we knew them at the moment asked for."""
 
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -53,7 +54,7 @@ PAYOUTS = (
     Column("lines", "whole", _l("Lines")),
     Column("lines_net", "money", _l("Net of its lines"), "currency"),
 )
-OF_PROVIDER = frozenset({"provider"})
+OF_PROVIDER = frozenset({"provider", "currency"})
 
 # What was there before moments of recording were kept counts from when it was posted or made.
 _known_at = sa.func.coalesce(SettlementLine.recorded_at, SettlementLine.posted_at, SettlementLine.created_at)
@@ -94,8 +95,10 @@ def settlements(filters: Filters, names: bool) -> Query:
     )
     if filters.provider:
         query = query.where(SettlementLine.provider == filters.provider)
-    if asks_for_gifts(filters) or filters.campaign or filters.fund or filters.currency:
-        gifts = with_places(sa.select(Donation.id)).where(*of_gifts(filters))
+    if filters.currency:
+        query = query.where(SettlementLine.currency == filters.currency)
+    if asks_for_gifts(filters) or filters.campaign or filters.fund:
+        gifts = with_places(sa.select(Donation.id)).where(*of_gifts(replace(filters, currency=None)))
         of_none = Donation.id.is_(None) if NOBODY in filters.values.values() else sa.false()
         query = query.where(sa.or_(Donation.id.in_(gifts), of_none))
     return query.order_by(SettlementLine.id)
@@ -135,6 +138,8 @@ def payouts(filters: Filters, names: bool) -> Query:
     )
     if filters.provider:
         query = query.where(PayoutRecord.provider == filters.provider)
+    if filters.currency:
+        query = query.where(PayoutRecord.currency == filters.currency)
     return query.order_by(PayoutRecord.id)
 
 

@@ -1,14 +1,17 @@
 """The statement of a month: what each fund and each place where its money lies had, got, gave away and has.
 
-Every row adds up: closing = opening + received − refunded − disputed − fees + exchange − paid_out − spent.
+Movements have the sign with which they change the balance, and each stands in one column, by what its entry is of:
+opening + all movements = closing in every row. Each row says whether the month is over and closed.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 from flask_babel import lazy_gettext as _l
+from sqlalchemy.orm import aliased
 
 from core.db import db
 from donations.models import Campaign
@@ -16,63 +19,73 @@ from finance.exports.columns import Column, Query, Row
 from finance.exports.datasets.base import TABLES, Dataset
 from finance.exports.errors import MonthNeeded
 from finance.filters import Filters
-from ledger.models import Account, Fund, JournalEntry, Posting
+from ledger.models import Account, AccountingPeriod, Fund, JournalEntry, Posting
 
-FIGURES = (
-    "opening",
-    "received",
-    "refunded",
-    "disputed",
-    "fees",
-    "exchange",
-    "net",
-    "paid_out",
-    "spent",
-    "closing",
-)
+MOVEMENTS: Mapping[str, Any] = {
+    "received": _l("Received"),
+    "settled": _l("Settled"),
+    "refunded": _l("Refunds"),
+    "disputed": _l("Disputes"),
+    "fees": _l("Fees"),
+    "exchange": _l("Differences of exchange"),
+    "payouts": _l("Payouts"),
+    "payouts_failed": _l("Payouts that failed"),
+    "arrived": _l("Arrived at the bank"),
+    "spent": _l("Spent"),
+    "sponsored": _l("Paid by the sponsor"),
+    "other": _l("Other"),
+}
+STATES = {"not_over": _l("the month is not over"), "open": _l("not closed yet"), "closed": _l("closed")}
 
 
 @dataclass(frozen=True)
 class Part:
-    """`lines` are the figures that are shown of it, under which names; `sign` of what a debit adds."""
+    """`names` are what its movements are called where the column's title does not say it; `sign` of a debit."""
 
     title: Any = field(hash=False)
     sign: int
-    lines: tuple[tuple[str, Any], ...] = field(hash=False)
+    names: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
-
-def _account(title: Any, sign: int, received: Any, paid_out: Any) -> Part:
-    lines = (
-        ("opening", _l("Opening balance")),
-        ("received", received),
-        ("paid_out", paid_out),
-        ("closing", _l("Closing balance")),
-    )
-    return Part(title, sign, lines)
+    @property
+    def lines(self) -> dict[str, Any]:
+        """Each figure of it and what it is called, in the order in which they are shown."""
+        return {
+            "opening": _l("Opening balance"),
+            **MOVEMENTS,
+            **self.names,
+            "change": _l("Change of the month"),
+            "closing": _l("Closing balance"),
+        }
 
 
 PARTS: Mapping[str, Part] = {
-    "fund": Part(
-        _l("Fund"),
-        -1,
-        (
-            ("opening", _l("Opening balance")),
-            ("received", _l("Gifts received")),
-            ("refunded", _l("Refunds")),
-            ("disputed", _l("Disputes")),
-            ("fees", _l("Fees")),
-            ("exchange", _l("Differences of exchange")),
-            ("net", _l("Net of the month")),
-            ("spent", _l("Spent")),
-            ("closing", _l("Closing balance")),
-        ),
+    "fund": Part(_l("Fund"), -1, {"received": _l("Gifts received")}),
+    "sponsor": Part(_l("Fees owed by the sponsor"), 1, {"fees": _l("Fees charged")}),
+    "receivable": Part(
+        _l("Charged and not yet settled"),
+        1,
+        {"received": _l("Charged"), "settled": _l("Settled: gifts less refunds and disputes")},
     ),
-    "sponsor": _account(_l("Fees owed by the sponsor"), 1, _l("Fees charged"), _l("Paid by the sponsor")),
-    "receivable": _account(_l("Charged and not yet settled"), 1, _l("Charged"), _l("Settled or given back")),
-    "provider": _account(_l("Held by the provider"), 1, _l("Settled, less fees"), _l("Payouts")),
-    "transit": _account(_l("On the way to the bank"), 1, _l("Payouts"), _l("Arrived at the bank")),
-    "bank": _account(_l("At the bank"), 1, _l("Received"), _l("Paid")),
-    "suspense": _account(_l("Not attributed"), -1, _l("Came in"), _l("Placed or given back")),
+    "provider": Part(
+        _l("Held by the provider"),
+        1,
+        {
+            "settled": _l("Gifts settled, less their fees"),
+            "disputed": _l("Disputes, with their fees"),
+            "fees": _l("Fees on lines of their own"),
+        },
+    ),
+    "transit": Part(_l("On the way to the bank"), 1),
+    "bank": Part(_l("At the bank"), 1),
+    "suspense": Part(
+        _l("Not attributed"),
+        -1,
+        {
+            "received": _l("Payments without a donation, less those placed since"),
+            "arrived": _l("Differences of payouts that arrived"),
+            "other": _l("Lines of the bank and of the provider that nothing is known of"),
+        },
+    ),
 }
 OF_FUND = {
     "gift": "received",
@@ -82,54 +95,97 @@ OF_FUND = {
     "fx": "exchange",
     "spent": "spent",
 }
-ADDS = {"received", "exchange"}
+OF_SOURCE = {
+    "payment": "received",
+    "stray_payment": "received",
+    "refund": "refunded",
+    "stray_refund": "refunded",
+    "dispute": "disputed",
+    "stray_dispute": "disputed",
+    "settlement_fee": "fees",
+    "bank_match": "arrived",
+    "disbursement": "spent",
+    "sponsor": "sponsored",
+}
+OF_SETTLEMENT = {
+    "charge": "settled",
+    "refund": "refunded",
+    "refund_failure": "refunded",
+    "dispute": "disputed",
+    "dispute_reversal": "disputed",
+    "fee": "fees",
+    "payout": "payouts",
+    "payout_failure": "payouts_failed",
+}
 
 COLUMNS = (
     Column("part", "code", _l("Part"), words={name: part.title for name, part in PARTS.items()}),
     Column("name", "code", _l("Name")),
+    Column("title", "text", _l("What it is called")),
     Column("currency", "code", _l("Currency")),
-    *(
-        Column(name, "money", title, "currency")
-        for name, title in {
-            "opening": _l("Opening balance"),
-            "received": _l("Received"),
-            "refunded": _l("Refunds"),
-            "disputed": _l("Disputes"),
-            "fees": _l("Fees"),
-            "exchange": _l("Differences of exchange"),
-            "net": _l("Net of the month"),
-            "paid_out": _l("Paid out"),
-            "spent": _l("Spent"),
-            "closing": _l("Closing balance"),
-        }.items()
-    ),
+    Column("opening", "money", _l("Opening balance"), "currency"),
+    *(Column(name, "money", title, "currency") for name, title in MOVEMENTS.items()),
+    Column("change", "money", _l("Change of the month"), "currency"),
+    Column("closing", "money", _l("Closing balance"), "currency"),
+    Column("state", "code", _l("The month"), words=STATES),
+    Column("sheet_hash", "code", _l("SHA-256 of the closing's sheet")),
+    Column("audit_number", "whole", _l("Audit log at the closing: entry")),
+    Column("audit_hash", "code", _l("Audit log at the closing: hash")),
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How the month stood at the statement's moment; the hashes are those of its closing, if it was closed then."""
+
+    state: str
+    closed_at: datetime | None = None
+    sheet_hash: str | None = None
+    audit_number: int | None = None
+    audit_hash: str | None = None
+
+
+def standing_of(filters: Filters) -> Standing:
+    _start, end = filters.moments()
+    assert end is not None
+    assert filters.first is not None
+    if filters.as_of < end:
+        return Standing("not_over")
+    closing = db.session.scalar(
+        sa.select(AccountingPeriod)
+        .where(
+            AccountingPeriod.month == f"{filters.first:%Y-%m}",
+            AccountingPeriod.closed_at <= filters.as_of,
+            sa.or_(AccountingPeriod.reopened_at.is_(None), AccountingPeriod.reopened_at > filters.as_of),
+        )
+        .order_by(AccountingPeriod.id.desc())
+    )
+    if closing is None:
+        return Standing("open")
+    return Standing("closed", closing.closed_at, closing.sheet_hash, closing.audit_number, closing.audit_hash)
+
+
 def _movements(filters: Filters) -> Query:
-    """Per account: debits and credits before the month, and within it."""
+    """Per account and kind of entry: debits less credits before the month, and within it."""
     start, end = filters.moments()
     before = JournalEntry.occurred_at < start
 
-    def total(column: Any, condition: Any) -> sa.ColumnElement[int]:
-        return sa.cast(sa.func.sum(sa.case((condition, column), else_=0)), sa.BigInteger)
+    def net(condition: Any) -> sa.ColumnElement[int]:
+        amount = Posting.debit_minor - Posting.credit_minor
+        return sa.cast(sa.func.sum(sa.case((condition, amount), else_=0)), sa.BigInteger)
 
+    taken_back = aliased(JournalEntry)
+    # What takes an entry back stands where the entry does.
+    entry_kind = sa.func.coalesce(taken_back.kind, JournalEntry.kind)
+    keys = (Account.kind, Account.code, Account.currency, Fund.code, JournalEntry.source_type, entry_kind)
     query = (
-        sa.select(
-            Account.kind,
-            Account.code,
-            Account.currency,
-            Fund.code,
-            total(Posting.debit_minor, before),
-            total(Posting.credit_minor, before),
-            total(Posting.debit_minor, sa.not_(before)),
-            total(Posting.credit_minor, sa.not_(before)),
-        )
+        sa.select(*keys, net(before), net(sa.not_(before)))
         .join(Posting, Posting.account_id == Account.id)
         .join(JournalEntry, JournalEntry.id == Posting.entry_id)
+        .outerjoin(taken_back, taken_back.id == JournalEntry.reverses_id)
         .outerjoin(Fund, Fund.id == Account.fund_id)
         .where(JournalEntry.recorded_at <= filters.as_of, JournalEntry.occurred_at < end)
-        .group_by(Account.kind, Account.code, Account.currency, Fund.code)
+        .group_by(*keys)
         .order_by(Account.code)
     )
     if filters.campaign:
@@ -142,52 +198,61 @@ def _movements(filters: Filters) -> Query:
 
 
 def statement(filters: Filters) -> list[Row]:
-    """Raises `MonthNeeded`."""
+    """Raises `MonthNeeded`. Funds are called by their names in the present language."""
     if not filters.months():
         raise MonthNeeded(field="first")
+    funds = {fund.code: str(fund.name) for fund in db.session.scalars(sa.select(Fund))}
+    titles: dict[tuple[str, str], str] = {}
     found: dict[tuple[str, str, str], dict[str, int]] = {}
-    for kind, account, currency, fund, *amounts in db.session.execute(_movements(filters)):
-        if kind in OF_FUND:
-            _add_to_fund(_figures(found, "fund", fund, currency), kind, amounts)
-        elif kind in PARTS:
-            _add_account(_figures(found, kind, _name(account, currency), currency), PARTS[kind].sign, amounts)
-    rows = []
-    for (part, name, currency), figures in found.items():
-        _sum_up(figures)
-        if any(figures.values()):
-            rows.append((part, name, currency, *(figures[figure] for figure in FIGURES)))
+    for kind, account, currency, fund, source, entry, before, within in db.session.execute(_movements(filters)):
+        part = "fund" if kind in OF_FUND else kind
+        if part not in PARTS:
+            continue
+        name = fund if part == "fund" else _name(account, currency)
+        titles[part, name] = ": ".join([*name.split(":")[:-1], funds[fund]]) if fund else name
+        figures = found.setdefault((part, name, currency), dict.fromkeys(("opening", *MOVEMENTS), 0))
+        figures["opening"] += PARTS[part].sign * before
+        figures[_figure(kind, source, entry)] += PARTS[part].sign * within
+    standing = standing_of(filters)
+    proof = (standing.state, standing.sheet_hash, standing.audit_number, standing.audit_hash)
     order = list(PARTS)
-    return sorted(rows, key=lambda row: (order.index(row[0]), *row[1:3]))
+    rows: list[Row] = []
+    for (part, name, currency), figures in sorted(found.items(), key=lambda row: (order.index(row[0][0]), *row[0][1:])):
+        if any(figures.values()):
+            change = sum(figures[movement] for movement in MOVEMENTS)
+            rows.append(
+                (
+                    part,
+                    name,
+                    titles[part, name],
+                    currency,
+                    *figures.values(),
+                    change,
+                    figures["opening"] + change,
+                    *proof,
+                )
+            )
+    return rows
+
+
+def _figure(kind: str, source: str, entry: str) -> str:
+    """Which movement a posting to an account of this kind is, by the entry that it belongs to."""
+    if kind in OF_FUND:
+        return OF_FUND[kind]
+    if (source, entry) == ("bank_match", "suspense"):
+        return "other"
+    if source != "settlement":
+        return OF_SOURCE.get(source, "other")
+    if kind == "receivable":
+        return "settled"
+    if kind == "sponsor" or (kind == "suspense" and entry.startswith("stray_")):
+        return "fees"  # all that a settlement takes there
+    return OF_SETTLEMENT.get(entry, "other")
 
 
 def _name(account: str, currency: str) -> str:
     """provider:stripe:EUR is stripe's: what kind it is and its currency stand beside."""
     return account.partition(":")[2].removesuffix(currency).removesuffix(":") or account
-
-
-def _figures(found: dict[tuple[str, str, str], dict[str, int]], part: str, name: str, currency: str) -> dict[str, int]:
-    return found.setdefault((part, name, currency), dict.fromkeys(FIGURES, 0))
-
-
-def _add_to_fund(figures: dict[str, int], kind: str, amounts: list[int]) -> None:
-    debit_before, credit_before, debit, credit = amounts
-    figure = OF_FUND[kind]
-    figures["opening"] += credit_before - debit_before
-    figures[figure] += credit - debit if figure in ADDS else debit - credit
-
-
-def _add_account(figures: dict[str, int], sign: int, amounts: list[int]) -> None:
-    debit_before, credit_before, debit, credit = amounts
-    figures["opening"] += sign * (debit_before - credit_before)
-    figures["received"] += debit if sign > 0 else credit
-    figures["paid_out"] += credit if sign > 0 else debit
-
-
-def _sum_up(figures: dict[str, int]) -> None:
-    figures["net"] = (
-        figures["received"] - figures["refunded"] - figures["disputed"] - figures["fees"] + figures["exchange"]
-    )
-    figures["closing"] = figures["opening"] + figures["net"] - figures["paid_out"] - figures["spent"]
 
 
 DATASET = Dataset(

@@ -1,6 +1,6 @@
 """CSV: for machines as RFC 4180 has it, and as Excel and 1C read it in a Russian locale.
 
-Cells that people typed and that a spreadsheet would run get an apostrophe in front (`core.cells`); numbers are numbers.
+Texts that a spreadsheet would run or reckon with get an apostrophe in front (`core.cells`); numbers are numbers.
 """
 
 import csv
@@ -15,13 +15,11 @@ from core.cells import neutral
 from finance.exports.columns import Column, ControlTotals, Row
 from finance.exports.formats.base import Layout, Writer, day_of, decimal_text
 
-_FIRST = frozenset("'=+-@＝＋－＠\t\r")  # what `neutral` can find something in
-
 Convert = Callable[[Any], Any]
 
 
 def _text(cell: str | None) -> str | None:
-    return neutral(cell) if cell and cell[0] in _FIRST else cell
+    return cell if not cell or cell[0].isalpha() else neutral(cell)  # most names begin with a letter
 
 
 def in_brackets(text: str, encoding: str) -> tuple[str, int]:

@@ -1,4 +1,4 @@
-"""The month statement as a PDF, ready to sign, set by Typst in one of the three languages."""
+"""The month statement as a PDF, ready to sign when the month is closed, set by Typst in one of the three languages."""
 
 import json
 import subprocess
@@ -15,13 +15,13 @@ from flask_babel import gettext as _
 from core.i18n import format_money
 from core.money import Money
 from finance.exports.columns import ControlTotals, Row
-from finance.exports.datasets.statement import PARTS
+from finance.exports.datasets.statement import PARTS, standing_of
 from finance.exports.formats.base import Layout, Writer
 
 ROOT = Path(__file__).resolve().parents[3]
 SECONDS = 120
-ALWAYS = ("opening", "received", "closing")
-STRONG = ("opening", "net", "closing")
+ALWAYS = ("opening", "change", "closing")
+STRONG = ALWAYS
 
 
 class TypesettingFailed(Exception):
@@ -34,6 +34,7 @@ class Statement(Writer):
     def __init__(self, path: Path, layout: Layout) -> None:
         self.path, self.layout = path, layout
         self._rows: list[dict[str, Any]] = []
+        self._standing = standing_of(layout.filters)
 
     def write(self, rows: Sequence[Row]) -> None:
         names = [column.name for column in self.layout.columns]
@@ -71,12 +72,34 @@ class Statement(Writer):
             "footer": _("Everything recorded up to %(moment)s (%(zone)s)", moment=as_of, zone=filters.zone),
             "parts": [self._part(row) for row in self._rows],
             "nothing": _("Nothing was posted up to the end of this month."),
-            "signatures": [_("Prepared by"), _("Checked by"), _("Approved by")],
+            **self._end(zone),
             "captions": {"name": _("position, name"), "signature": _("signature"), "date": _("date")},
         }
 
+    def _end(self, zone: ZoneInfo) -> dict[str, Any]:
+        """Only what cannot change any more is signed; `proof` says of which closing it is."""
+        standing = self._standing
+        if standing.closed_at is None:
+            warning = {
+                "not_over": _("The month is not over: these figures will change. This statement is not to be signed."),
+                "open": _("The month is not closed yet: figures can still change. This statement is not to be signed."),
+            }[standing.state]
+            return {"warning": warning, "proof": [], "signatures": []}
+        closed = format_datetime(standing.closed_at.astimezone(zone), "d MMMM y, HH:mm:ss", locale=self.layout.language)
+        proof = [
+            _("Closed on %(moment)s. SHA-256 of the closing's sheet:", moment=closed),
+            str(standing.sheet_hash),
+            _("Audit log at the closing: entry %(number)s, hash", number=standing.audit_number),
+            str(standing.audit_hash),
+        ]
+        return {"warning": "", "proof": proof, "signatures": [_("Prepared by"), _("Checked by"), _("Approved by")]}
+
     def _part(self, row: dict[str, Any]) -> dict[str, Any]:
-        currency, titles = row["currency"], dict(PARTS[row["part"]].lines)
+        currency, titles = row["currency"], PARTS[row["part"]].lines
+        # Of the bank there is one account in a currency: it has no name of its own.
+        own = row["title"] if row["title"] != f"{row['part']}:{currency}" else ""
+        names = (str(PARTS[row["part"]].title), own)
+        title = ": ".join(filter(None, names))
         lines = [
             {
                 "name": str(titles[name]),
@@ -86,4 +109,4 @@ class Statement(Writer):
             for name in titles
             if row[name] or name in ALWAYS
         ]
-        return {"name": f"{PARTS[row['part']].title}: {row['name']}, {currency}", "rows": lines}
+        return {"name": ", ".join(filter(None, (title, currency))), "rows": lines}

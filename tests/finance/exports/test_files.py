@@ -18,6 +18,7 @@ from core.clock import utcnow
 from core.db import db, unit_of_work
 from donations.models import Donation
 from finance.exports.datasets import DATASETS
+from finance.exports.datasets.statement import MOVEMENTS
 from finance.exports.formats import separated, workbook
 from tests.finance.exports.conftest import GIFTS, made
 
@@ -61,7 +62,7 @@ def test_csv_opens_in_pandas_with_types_and_sums(history: Flask, tmp_path: Path)
     assert frame["gross"].dtype == "float64"
     assert str(frame["paid_at"].dtype).startswith("datetime64")
     names = set(frame["donor_name"].dropna())
-    assert {PHONE, QUOTED, "Алеся Каваль", f"'{FORMULA}"} <= names
+    assert {f"'{PHONE}", QUOTED, "Алеся Каваль", f"'{FORMULA}"} <= names
     assert not any(name.startswith("=") for name in names)
 
 
@@ -71,7 +72,7 @@ def test_csv_for_excel_and_1c_has_semicolons_commas_and_russian_days(history: Fl
     assert int((frame["Received"] * 100).round().sum()) == manifest["control_totals"]["BYN"]["gross"]
     assert pandas.to_datetime(frame["Paid"], format="%d.%m.%Y %H:%M:%S").notna().all()
     assert set(frame["Status"]) <= {"Paid", "Refunded in part", "Refunded", "Disputed"}
-    assert {PHONE, QUOTED, f"'{FORMULA}"} <= set(frame["Donor's name"].dropna())
+    assert {f"'{PHONE}", QUOTED, f"'{FORMULA}"} <= set(frame["Donor's name"].dropna())
 
 
 def test_cp1251_keeps_cyrillic_and_says_what_it_lacks(history: Flask, tmp_path: Path) -> None:
@@ -190,7 +191,7 @@ def test_the_month_statement_is_ready_to_sign_in_three_languages(history: Flask,
         reader = pypdf.PdfReader(path)
         text = "".join(page.extract_text() for page in reader.pages)
         for figure in ("opening", "received", "fees", "closing"):
-            whole, _, cents = fund[figure].partition(".")
+            whole, _, cents = fund[figure].removeprefix("-").partition(".")
             assert f"{whole[-3:]}{mark}{cents}" in text, (language, figure)
         assert "Europe/Minsk" in text
         assert len(reader.pages) == 1
@@ -203,10 +204,9 @@ def test_every_line_of_the_statement_adds_up_and_months_follow_each_other(histor
 
     january, february = lines("2026-01-01", "2026-01-31"), lines("2026-02-01", "2026-02-28")
     assert list(january["closing_minor"]) == list(february["opening_minor"])
-    given = february["received_minor"] - february["refunded_minor"] - february["disputed_minor"]
-    net = given - february["fees_minor"] + february["exchange_minor"]
-    closing = february["opening_minor"] + net - february["paid_out_minor"] - february["spent_minor"]
-    assert list(closing) == list(february["closing_minor"])
+    movements = sum(february[f"{name}_minor"] for name in MOVEMENTS)
+    assert list(movements) == list(february["change_minor"])
+    assert list(february["opening_minor"] + movements) == list(february["closing_minor"])
     whole = lines("2026-02-01", "2026-02-28").loc[("fund", "specialists", "BYN")]
     expected = sa.text(
         """SELECT SUM(p.credit_minor - p.debit_minor) FROM postings p JOIN accounts a ON a.id = p.account_id
@@ -228,3 +228,29 @@ def test_totals_by_every_dimension_add_up_to_the_ledger(history: Flask, tmp_path
         assert int((frame["gross"] * 100).round().sum()) == plain_sums("gift")["BYN"]
         assert int((frame["fees"] * 100).round().sum()) == -plain_sums("fee")["BYN"]
         assert "available" not in manifest["control_totals"]["BYN"]  # of different moments
+
+
+def test_totals_by_time_have_true_days_in_a_workbook(history: Flask, tmp_path: Path) -> None:
+    for by in ("day", "week", "month"):
+        path, _ = made(tmp_path / "x", dataset=f"totals-{by}", format="xlsx", locale="en")
+        sheet = openpyxl.load_workbook(path).active
+        assert sheet is not None
+        assert sheet["A2"].is_date, by
+        text, _ = made(tmp_path / "x", dataset=f"totals-{by}")
+        assert pandas.read_csv(text)[by][0] == f"{sheet['A2'].value:%Y-%m-%d}"
+
+
+def test_totals_by_currency_are_a_file_too(history: Flask, tmp_path: Path) -> None:
+    path, _ = made(tmp_path / "x", dataset="totals-currency")
+    frame = pandas.read_csv(path)
+    assert list(frame["currency"]) == ["BYN"]
+    assert list(frame.columns[:2]) == ["currency", "gifts"]
+
+
+def test_the_filter_of_currency_is_the_column_of_the_file(history: Flask, tmp_path: Path) -> None:
+    for dataset in ("settlements", "payouts", "postings", "donations"):
+        whole = pandas.read_csv(made(tmp_path / "x", dataset=dataset)[0])["currency"].value_counts()
+        for currency in ("BYN", "EUR"):
+            path, manifest = made(tmp_path / currency, dataset=dataset, currency=currency)
+            assert manifest["rows"] == whole.get(currency, 0), (dataset, currency)
+            assert set(pandas.read_csv(path)["currency"]) <= {currency}
