@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from jinja2.bccache import Bucket, BytecodeCache
 from werkzeug.routing import Rule
 
 from app import create_app
@@ -35,7 +36,22 @@ class RuleOfTests(Rule):
         return self._compiled[key]
 
 
+class TemplatesOfTests(BytecodeCache):
+    """Templates are compiled once in a process, too."""
+
+    def __init__(self) -> None:
+        self.compiled: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if bucket.key in self.compiled:
+            bucket.bytecode_from_string(self.compiled[bucket.key])
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self.compiled[bucket.key] = bucket.bytecode_to_string()
+
+
 Flask.url_rule_class = RuleOfTests
+Flask.jinja_options = {"bytecode_cache": TemplatesOfTests()}
 
 CHROMIUM_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
 
