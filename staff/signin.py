@@ -13,7 +13,7 @@ from functools import wraps
 from typing import Any, cast
 
 import sqlalchemy as sa
-from flask import Flask, request, session
+from flask import Flask, g, request, session
 from flask.typing import ResponseReturnValue
 from flask_security import Security, SQLAlchemyUserDatastore, current_user
 from flask_security.signals import password_changed, user_authenticated
@@ -78,7 +78,8 @@ def init_app(app: Flask) -> None:
     app.before_request_funcs.setdefault("security", []).append(_count_guess)
     for endpoint in ("security.logout", "security.change_password"):
         app.view_functions[endpoint] = _within_unit(app.view_functions[endpoint])
-    app.view_functions["security.verify"] = _uncounted_when_right(app.view_functions["security.verify"])
+    for endpoint in GUESSED_AT:
+        app.view_functions[endpoint] = _uncounted_unless_wrong(app.view_functions[endpoint])
     user_authenticated.connect(_signed_in, app)
     password_changed.connect(_changed_password, app)
 
@@ -98,12 +99,13 @@ def _within_unit(view: Callable[..., Any]) -> Callable[..., ResponseReturnValue]
     return run
 
 
-def _uncounted_when_right(view: Callable[..., Any]) -> Callable[..., ResponseReturnValue]:
+def _uncounted_unless_wrong(view: Callable[..., Any]) -> Callable[..., ResponseReturnValue]:
+    """A guess that the form found right, or did not come to look at, is none."""
+
     @wraps(view)
     def run(**values: Any) -> ResponseReturnValue:
-        asked_before = session.get("fs_paa")
         answer = cast(ResponseReturnValue, view(**values))
-        if session.get("fs_paa") != asked_before:
+        if g.get("guess") and not g.get("guess_was_wrong", True):
             with unit_of_work():
                 guesses.take_back()
         return answer
