@@ -15,17 +15,18 @@ from typing import Any, cast
 import sqlalchemy as sa
 from flask import Flask, g, request, session
 from flask.typing import ResponseReturnValue
-from flask_security import Security, SQLAlchemyUserDatastore, current_user
+from flask_security import PasswordUtil, Security, SQLAlchemyUserDatastore, current_user
 from flask_security.signals import password_changed, user_authenticated
 from flask_security.utils import login_user
 
 from core.clock import utcnow
 from core.db import db, unit_of_work
 from core.http import client_address
-from staff import audit, guesses, letters, messages
+from staff import audit, errors, guesses, letters, messages
 from staff.access import FRESH, PREFIX, acting
 from staff.forms import ConfirmForm, NewPasswordForm, SignInForm
 from staff.models import MemberRole, StaffMember
+from staff.obvious import is_obvious
 
 PASSWORD_LENGTH = 12
 
@@ -69,7 +70,7 @@ def init_app(app: Flask) -> None:
     app.config.update(messages.settings())
     if app.testing:
         app.config["SECURITY_PASSWORD_HASH_PASSLIB_OPTIONS"] = FAST_HASH
-    security = Security()
+    security = Security(password_util_cls=_Passwords)
     store = SQLAlchemyUserDatastore(db, StaffMember, MemberRole)
     security.init_app(app, store, login_form=SignInForm, change_password_form=NewPasswordForm, verify_form=ConfirmForm)
     security.support_mfa = True  # our second step alone: the library's own factors would bring views that we do not use
@@ -82,6 +83,16 @@ def init_app(app: Flask) -> None:
         app.view_functions[endpoint] = _uncounted_unless_wrong(app.view_functions[endpoint])
     user_authenticated.connect(_signed_in, app)
     password_changed.connect(_changed_password, app)
+
+
+class _Passwords(PasswordUtil):
+    """What the library's form for a new password asks."""
+
+    def validate(self, password: str, is_register: bool, **about: Any) -> tuple[list[Any] | None, str]:
+        refused, plain = super().validate(password, is_register, **about)
+        if not refused and is_obvious(password, current_user.email):
+            refused = [errors.PasswordObvious.text]
+        return refused, plain
 
 
 def _within_unit(view: Callable[..., Any]) -> Callable[..., ResponseReturnValue]:
