@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 MACHINE_PATHS = ("/api/", "/webhooks/", "/healthz", "/readyz", "/metrics")
 
 RETRY_AFTER_SECONDS = 60
+BODY_PART = 64 * 1024
 SQLITE_OUTAGES = ("SQLITE_BUSY", "SQLITE_CANTOPEN", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY")
 
 csrf = CSRFProtect()
@@ -227,6 +228,25 @@ def _set_headers(response: Response) -> Response:
     return response
 
 
+def _end_body(response: Response) -> Response:
+    """Read what nobody has read of the request's body, or say that the connection ends here.
+
+    A server closes a connection whose body is still on its way: after an answer that did not say so, the client's next
+    request on it is lost.
+    """
+    length, left = request.content_length, request.max_content_length or 0
+    if length is None and "HTTP_TRANSFER_ENCODING" not in request.environ:
+        return response
+    if length is not None and length > left:
+        response.headers["Connection"] = "close"
+        return response
+    while left >= 0 and (part := request.environ["wsgi.input"].read(min(left + 1, BODY_PART))):
+        left -= len(part)
+    if left < 0:
+        response.headers["Connection"] = "close"
+    return response
+
+
 def allow_form_targets(app: Flask, origins: list[str]) -> None:
     """Let forms lead (by redirect) to these origins: the hosted payment pages."""
     app.extensions["form_targets"] = sorted({*app.extensions.get("form_targets", []), *origins})
@@ -254,4 +274,5 @@ def init_app(app: Flask) -> None:
     # After `prepare`: its refusals are answers that need headers too.
     csrf.init_app(app)
     app.after_request(_set_headers)
+    app.after_request(_end_body)
     install_error_handlers(app)

@@ -13,6 +13,7 @@ from core.models import OutboxMessage
 from donations.models import Donation, Payment, Refund
 from finance import runs
 from ledger.models import LedgerException
+from staff.audit_queries import known_faults
 from webhooks.models import InboxEvent
 
 blueprint = Blueprint("metrics", __name__)
@@ -36,6 +37,7 @@ class _Database:
         oldest = db.session.scalar(
             sa.select(sa.func.min(InboxEvent.received_at)).where(InboxEvent.next_attempt_at.is_not(None))
         )
+        yield GaugeMetricFamily("campaign_audit_faults", "Places where the audit log is broken", value=known_faults())
         age = (utcnow() - oldest).total_seconds() if oldest else 0
         yield GaugeMetricFamily("campaign_inbox_oldest_seconds", "Age of the oldest event not applied", value=age)
         yield from _self_check()

@@ -19,7 +19,7 @@ from flask import g, has_app_context
 
 from core.clock import require_utc
 from core.db import at_end, db, insert_if_absent
-from staff.models import AuditEntry, AuditHead
+from staff.models import AuditCheck, AuditEntry, AuditHead
 
 GENESIS = "0" * 64
 COMMAND_LINE = "command line"
@@ -127,7 +127,8 @@ def head() -> Head:
 def verify(written_down: Head | None = None, *, end: Head | None = None) -> tuple[int, list[Fault]]:
     """How many entries there are, and where the chain is broken: edited, removed, added or reordered rows.
 
-    `written_down` is a head noted elsewhere at some time: it shows an end that was cut off, and a chain made anew.
+    `written_down` is a head noted elsewhere at some time: it shows an end that was cut off, and a chain made anew. So
+    does the head of an earlier reading, unless somebody removed that row, too.
     Entries after `end` (the present head by default) are left for the next time, so that others may go on writing.
     Reads in parts: the log may have millions of rows.
     """
@@ -144,7 +145,8 @@ def verify(written_down: Head | None = None, *, end: Head | None = None) -> tupl
         number, previous = row["number"], row["hash"]
     if (end.number, end.hash) != (number, previous):
         faults.append(Fault(end.number, f"the chain ends at {number}, its head says {end.number}"))
-    return number, faults + _beyond_head() + compare(written_down)
+    noted = dict.fromkeys((written_down, remembered()))
+    return number, faults + _beyond_head() + [fault for each in noted for fault in compare(each)]
 
 
 def _rows(last: int) -> Iterator[Any]:
@@ -165,8 +167,16 @@ def _beyond_head() -> list[Fault]:
     return [Fault(end.number, f"the head says {end.number}, yet there is an entry {last}")] if last > end.number else []
 
 
+def remembered() -> Head | None:
+    """The longest chain that a reading found whole; a chain that was cut off since does not take its place."""
+    whole = sa.select(AuditCheck.entries, AuditCheck.head_hash).where(AuditCheck.fault_count == 0)
+    whole = whole.where(AuditCheck.finished_at.is_not(None)).order_by(AuditCheck.entries.desc(), AuditCheck.id)
+    found = db.session.execute(whole.limit(1)).first()
+    return Head(found.entries, str(found.head_hash)) if found else None
+
+
 def compare(written_down: Head | None) -> list[Fault]:
-    """Whether a head that was noted elsewhere still stands in the chain."""
+    """What is wrong when a head that was noted at some time stands in the chain no longer."""
     if written_down is None or written_down == Head(0, GENESIS):
         return []
     found = db.session.scalar(sa.select(LOG.hash).where(LOG.number == written_down.number))

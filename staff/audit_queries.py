@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 
 from core.db import db
+from staff import audit
 from staff.labels import ZONE
 from staff.models import AuditCheck, AuditEntry, StaffMember
 from staff.queries import named
@@ -142,6 +143,13 @@ def last_check() -> AuditCheck | None:
     """The newest one that is finished."""
     query = sa.select(AuditCheck).where(AuditCheck.finished_at.is_not(None))
     return db.session.scalar(query.order_by(AuditCheck.finished_at.desc()).limit(1))
+
+
+def known_faults() -> int:
+    """In how many places the chain is broken as far as is known without reading it: by the last reading, and now at
+    the head that was remembered."""
+    last = last_check()
+    return max(last.fault_count if last else 0, len(audit.compare(audit.remembered())))
 
 
 def open_check() -> AuditCheck | None:

@@ -20,6 +20,14 @@ class PasswordTooShort(Invalid):
     text = _l("A password has from %(length)s to 128 characters.")
 
 
+class PasswordObvious(Invalid):
+    code = "password_obvious"
+    text = _l(
+        "This password is too easy to guess: it has your name or the campaign's, common words, or the same again and "
+        "again. Take four words that do not belong together."
+    )
+
+
 class RoleUnknown(Invalid):
     code = "role_unknown"
     text = _l("There is no such role.")

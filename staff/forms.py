@@ -2,12 +2,20 @@
 
 from typing import Any
 
+from flask import g
 from flask_babel import lazy_gettext as _l
 from flask_security.forms import ChangePasswordForm, LoginForm, VerifyForm
-from wtforms import EmailField, Field, PasswordField, ValidationError
+from wtforms import EmailField, Field, Form, PasswordField, ValidationError
 from wtforms.validators import DataRequired
 
 from staff.access import PREFIX, remember_sign_in
+
+
+def _guessed(form: Form, accepted: bool) -> bool:
+    """Tell whether the password was looked at and wrong; other faults of a form, such as where `next` leads, are found
+    before it is looked at, or after it proved right."""
+    g.guess_was_wrong = not accepted and any(field.errors for field in form if field.name in ("email", "password"))
+    return accepted
 
 
 class SignInForm(LoginForm):
@@ -25,7 +33,7 @@ class SignInForm(LoginForm):
         typed = (self.email.data or "").strip().lower()[:254]
         self.email.data = typed if typed.isprintable() else "?"  # no database looks for what cannot be printed
         self.password.data = (self.password.data or "")[:1024]
-        if not super().validate(**options):
+        if not _guessed(self, super().validate(**options)):
             return False
         remember_sign_in()
         return True
@@ -37,7 +45,7 @@ class NewPasswordForm(ChangePasswordForm):
     def validate(self, **options: Any) -> bool:
         for field in (self.password, self.new_password, self.new_password_confirm):
             field.data = (field.data or "")[:1024]
-        return bool(super().validate(**options))
+        return _guessed(self, bool(super().validate(**options)))
 
 
 class ConfirmForm(VerifyForm):
@@ -52,7 +60,7 @@ class ConfirmForm(VerifyForm):
 
     def validate(self, **options: Any) -> bool:
         self.password.data = (self.password.data or "")[:1024]
-        return bool(super().validate(**options))
+        return _guessed(self, bool(super().validate(**options)))
 
 
 def is_console_path(path: str) -> bool:

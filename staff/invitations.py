@@ -98,14 +98,14 @@ def invited_by(token: str, now: datetime) -> StaffMember:
 
 
 def accept_invitation(token: str, name: str, password: str, *, address: str, now: datetime) -> StaffMember:
-    """The invited person becomes a member. Raises `LinkDead`, `NameMissing`, `PasswordTooShort`."""
+    """The invited person becomes a member. Raises as `services.chosen`, and `LinkDead`, `NameMissing`."""
     if not one_line(name):
         raise errors.NameMissing(field="name")
     member, _values = letters.use_link("invitation", token, now)
     if not member.invited:
         raise errors.LinkDead
     member.name = services.normal_name(name, member.email)
-    member.password = services.hashed(password)
+    member.password = services.chosen(password, member.email)
     member.fs_uniquifier = uuid.uuid4().hex
     member.invited, member.active = False, True
     after = {"name": member.name, "roles": sorted(member.role_names())}

@@ -21,8 +21,7 @@ def ask_reset(email: str, *, address: str, now: datetime) -> None:
 
 
 def reset_by_link(token: str, password: str, *, address: str, now: datetime) -> StaffMember:
-    """A new password; all sessions end. Raises `LinkDead`, `PasswordTooShort`."""
-    services.check_password(password)
+    """A new password; all sessions end. Raises `LinkDead`, `PasswordTooShort`, `PasswordObvious`."""
     member, _values = letters.use_link("reset", token, now)
     if not member.active:
         raise errors.LinkDead

@@ -19,6 +19,7 @@ from core.i18n import DEFAULT_LOCALE, LOCALES
 from core.texts import one_line
 from staff import audit, errors, letters, tokens
 from staff.models import ROLES, AuditEntry, MemberRole, Passkey, RecoveryCode, StaffMember
+from staff.obvious import is_obvious
 from staff.signin import PASSWORD_LENGTH
 
 
@@ -30,7 +31,10 @@ def new_password() -> str:
 def create_member(
     email: str, name: str, roles: Collection[str], password: str, *, actor: str, address: str, now: datetime
 ) -> StaffMember:
-    """A member who can sign in at once. Raises `EmailInvalid`, `EmailTaken`, `RoleUnknown`, `PasswordTooShort`."""
+    """A member who can sign in at once.
+
+    Raises `EmailInvalid`, `EmailTaken`, `RoleUnknown`, `PasswordTooShort`, `PasswordObvious`.
+    """
     email = normal_email(email)
     check_roles(roles)
     if find_member(email) is not None:
@@ -38,7 +42,7 @@ def create_member(
     member = StaffMember(
         email=email,
         name=normal_name(name, email),
-        password=hashed(password),
+        password=chosen(password, email),
         fs_uniquifier=uuid.uuid4().hex,
         created_at=now,
         roles=[MemberRole(name=role) for role in sorted(set(roles))],
@@ -109,7 +113,10 @@ def set_active(email: str, active: bool, *, actor: str, address: str, now: datet
 
 
 def reset_password(email: str, password: str, *, actor: str, address: str, now: datetime) -> StaffMember:
-    """A new password given by another; all sessions end. Raises `NoSuchMember`, `NotJoined`, `PasswordTooShort`."""
+    """A new password given by another; all sessions end.
+
+    Raises `NoSuchMember`, `NotJoined`, `PasswordTooShort`, `PasswordObvious`.
+    """
     member = require_member(email)
     if member.invited:
         raise errors.NotJoined(field="email")
@@ -169,8 +176,8 @@ def change_email(email: str, new_email: str, *, actor: str, address: str, now: d
 
 
 def set_password(member: StaffMember, password: str, now: datetime) -> None:
-    """All sessions end, no link of an earlier letter changes it again, the member is told."""
-    member.password = hashed(password)
+    """All sessions end, no link of an earlier letter changes it again, the member is told. Raises as `chosen`."""
+    member.password = chosen(password, member.email)
     end_sessions(member)
     letters.close_links(member.id, "reset", "email", now=now)
     letters.notify("password_changed", member, now)
@@ -238,15 +245,16 @@ def normal_email(email: str) -> str:
     return checked.normalized.lower()
 
 
-def check_password(password: str) -> None:
-    """Raises `PasswordTooShort`, also for one that is too long."""
+def chosen(password: str, email: str) -> str:
+    """The hash of a password that somebody chose. Raises `PasswordTooShort` (too long, too) and `PasswordObvious`."""
     if not PASSWORD_LENGTH <= len(password) <= 128:
         raise errors.PasswordTooShort(field="password", length=PASSWORD_LENGTH)
+    if is_obvious(password, email):
+        raise errors.PasswordObvious(field="password")
+    return hashed(password)
 
 
 def hashed(password: str) -> str:
-    """Raises `PasswordTooShort`, also for one that is too long."""
-    check_password(password)
     # Signing in normalises what is typed: й comes from keyboards as one character or as two.
     return str(hash_password(unicodedata.normalize("NFKD", password)))
 

@@ -13,19 +13,20 @@ from functools import wraps
 from typing import Any, cast
 
 import sqlalchemy as sa
-from flask import Flask, request, session
+from flask import Flask, g, request, session
 from flask.typing import ResponseReturnValue
-from flask_security import Security, SQLAlchemyUserDatastore, current_user
+from flask_security import PasswordUtil, Security, SQLAlchemyUserDatastore, current_user
 from flask_security.signals import password_changed, user_authenticated
 from flask_security.utils import login_user
 
 from core.clock import utcnow
 from core.db import db, unit_of_work
 from core.http import client_address
-from staff import audit, guesses, letters, messages
+from staff import audit, errors, guesses, letters, messages
 from staff.access import FRESH, PREFIX, acting
 from staff.forms import ConfirmForm, NewPasswordForm, SignInForm
 from staff.models import MemberRole, StaffMember
+from staff.obvious import is_obvious
 
 PASSWORD_LENGTH = 12
 
@@ -69,7 +70,7 @@ def init_app(app: Flask) -> None:
     app.config.update(messages.settings())
     if app.testing:
         app.config["SECURITY_PASSWORD_HASH_PASSLIB_OPTIONS"] = FAST_HASH
-    security = Security()
+    security = Security(password_util_cls=_Passwords)
     store = SQLAlchemyUserDatastore(db, StaffMember, MemberRole)
     security.init_app(app, store, login_form=SignInForm, change_password_form=NewPasswordForm, verify_form=ConfirmForm)
     security.support_mfa = True  # our second step alone: the library's own factors would bring views that we do not use
@@ -78,9 +79,20 @@ def init_app(app: Flask) -> None:
     app.before_request_funcs.setdefault("security", []).append(_count_guess)
     for endpoint in ("security.logout", "security.change_password"):
         app.view_functions[endpoint] = _within_unit(app.view_functions[endpoint])
-    app.view_functions["security.verify"] = _uncounted_when_right(app.view_functions["security.verify"])
+    for endpoint in GUESSED_AT:
+        app.view_functions[endpoint] = _uncounted_unless_wrong(app.view_functions[endpoint])
     user_authenticated.connect(_signed_in, app)
     password_changed.connect(_changed_password, app)
+
+
+class _Passwords(PasswordUtil):
+    """What the library's form for a new password asks."""
+
+    def validate(self, password: str, is_register: bool, **about: Any) -> tuple[list[Any] | None, str]:
+        refused, plain = super().validate(password, is_register, **about)
+        if not refused and is_obvious(password, current_user.email):
+            refused = [errors.PasswordObvious.text]
+        return refused, plain
 
 
 def _within_unit(view: Callable[..., Any]) -> Callable[..., ResponseReturnValue]:
@@ -98,12 +110,13 @@ def _within_unit(view: Callable[..., Any]) -> Callable[..., ResponseReturnValue]
     return run
 
 
-def _uncounted_when_right(view: Callable[..., Any]) -> Callable[..., ResponseReturnValue]:
+def _uncounted_unless_wrong(view: Callable[..., Any]) -> Callable[..., ResponseReturnValue]:
+    """A guess that the form found right, or did not come to look at, is none."""
+
     @wraps(view)
     def run(**values: Any) -> ResponseReturnValue:
-        asked_before = session.get("fs_paa")
         answer = cast(ResponseReturnValue, view(**values))
-        if session.get("fs_paa") != asked_before:
+        if g.get("guess") and not g.get("guess_was_wrong", True):
             with unit_of_work():
                 guesses.take_back()
         return answer

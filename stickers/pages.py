@@ -33,6 +33,11 @@ class PackWithheld(Conflict):
     text = _l("This pack cannot be downloaded at present: its code is on hold or no longer valid.")
 
 
+class NothingForThisCode(NotFound):
+    code = "sticker_pack_not_found"
+    text = _l("There is no pack to download with this code. The page of the donation says what became of its codes.")
+
+
 def download_of(donation_id: int, typed: str) -> Response:
     """The file of the digital pack that this code of this donation opens. Raises `NoSuchPack`, `PackWithheld`."""
     code = codes.read(typed)
@@ -67,13 +72,15 @@ def by_code() -> ResponseReturnValue:
 
 @blueprint.post("/packs")
 def download() -> ResponseReturnValue:
-    """The file of a digital pack for whoever types its code; every other code gets one answer."""
+    """The file of a digital pack for whoever types its code; every other code gets one answer, one on hold too: who
+    tries codes learns of none that it exists, and its owner reads more on the page of the donation."""
     typed = request.form.get("code", "")
     try:
         if throttle.count("pack-download", client_address(), WINDOW, utcnow()) > TRIES:
             raise TooMany
         return file_of(code_by_text(typed))
-    except DomainError as refusal:
+    except DomainError as error:
+        refusal = NothingForThisCode() if isinstance(error, (NoSuchPack, PackWithheld)) else error
         return render_template("stickers/download.html", refusal=refusal, typed=typed[:60]), refusal.status
 
 

@@ -138,10 +138,18 @@ class TooManyGuesses(TooMany):
 
 
 class NotACode(Invalid):
-    """A QR code of ours or of others that holds no sticker code."""
+    """Something else than a sticker code: an address, or what a QR code of others says."""
 
     code = "not_a_sticker_code"
-    text = _l("This QR code holds no sticker code. Please scan the one below “Your sticker pack”.")
+    text = _l("This is no sticker code. Please scan the one below “Your sticker pack”.")
+
+
+class LinkScanned(NotACode):
+    text = _l("This is a link, no sticker code. Please scan the one below “Your sticker pack”.")
+
+
+class WifiScanned(NotACode):
+    text = _l("This is the access to a Wi-Fi network, no sticker code. Please scan the one below “Your sticker pack”.")
 
 
 class PosterScanned(NotACode):

@@ -5,8 +5,9 @@ Codes come and go in the bodies of forms: none stands in an address, and so in n
 
 from typing import cast
 
-from flask import Blueprint, Flask, Response, redirect, render_template, request, url_for
+from flask import Blueprint, Flask, Response, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
 from core.clock import utcnow
@@ -26,6 +27,7 @@ from stickers.counter import (
     errors,
     guessing,
     letters,  # noqa: F401 - registers how alerts are written
+    looks,
     places,
     queries,
     reading,
@@ -83,9 +85,8 @@ def _office() -> Office:
 @blueprint.post("/code")
 @allowed(*ROLES)
 def check() -> ResponseReturnValue:
-    """What is to be said of the code that was typed or scanned."""
-    office, typed = _office(), request.form.get("code", "")
-    return _answer(office, [typed], typed)
+    """What was typed or scanned is looked at on a page of its own."""
+    return _look_at(_office(), [request.form.get("code", "")], scanned=bool(request.form.get("scanned")))
 
 
 @blueprint.post("/photo")
@@ -99,18 +100,30 @@ def photo() -> ResponseReturnValue:
             raise errors.NoFile(field="photo")
         with file.stream:
             texts = decoding.texts_in(file.stream)
-        return _answer(office, texts)
     except DomainError as refusal:
-        return _entry(office, refusal), refusal.status
+        flash(refusal.message, "bad")
+        return redirect(url_for(".counter"), code=303)
+    return _look_at(office, texts, scanned=True)
 
 
-def _answer(office: Office, texts: list[str], typed: str = "") -> ResponseReturnValue:
-    """The verdict; on several codes, the choice between them; what cannot be looked up goes back to the input."""
-    actor, now = acting(), utcnow()
+def _look_at(office: Office, texts: list[str], *, scanned: bool = False) -> ResponseReturnValue:
+    return redirect(url_for(".look", look=looks.remember(office, texts, scanned=scanned)), code=303)
+
+
+@blueprint.get("/look/<look>")
+@allowed(*ROLES)
+def look(look: str) -> ResponseReturnValue:
+    """The verdict, as it is by now; on several codes, the choice between them; what cannot be read is typed again."""
+    found, actor, now = looks.find(look), acting(), utcnow()
+    if found is None:
+        flash(_("Please type or scan the code once more."), "warn")
+        return redirect(url_for(".counter"), code=303)
+    office = belonging.office_for(actor, found.office)
     try:
-        found = verdicts.codes_in(texts, office=office, actor=actor, now=now)
-        said = [verdicts.verdict_on(code, office=office, actor=actor, now=now) for code in found]
+        meant = verdicts.codes_in(found.texts, scanned=found.scanned, office=office, actor=actor, now=now)
+        said = [verdicts.verdict_on(code, office=office, actor=actor, now=now) for code in meant]
     except DomainError as refusal:
+        typed = "" if found.scanned else found.texts[0]
         return _entry(office, refusal, typed), refusal.status, refusal.headers
     if len(said) > 1:
         return render_template("stickers/counter/several.html", office=office, verdicts=said)
@@ -126,19 +139,18 @@ def _verdict(office: Office, verdict: verdicts.Verdict, refusal: DomainError | N
 @blueprint.post("/hand-over")
 @allowed(*ROLES)
 def hand_over() -> ResponseReturnValue:
-    """One press; the same press once more leads to the same page."""
+    """One press; the same press once more leads to the same page. A refusal is told where the code is looked at."""
     office, actor, now = _office(), acting(), utcnow()
     nonce = request.form.get("nonce") or new_public_id()
     typed = request.form.get("code", "")
     try:
         code = reading.read_code(typed)
         redemption = guessing.redeem(code, office=office, actor=actor, nonce=nonce, now=now)
-    except (errors.NonceReused, errors.NonceInvalid, errors.TooManyGuesses) as refusal:
-        return _entry(office, refusal), refusal.status, refusal.headers
-    except errors.UnknownCode as refusal:
-        return _verdict(office, verdicts.Verdict("unknown", code, refusal=refusal))
+    except (errors.NonceReused, errors.NonceInvalid):
+        flash(_("Nothing was handed over: this page was used before. Please look once more, and press again."), "bad")
+        return _look_at(office, [typed])
     except DomainError:
-        return _answer(office, [typed], typed)  # says what is the matter with the code by now
+        return _look_at(office, [typed])
     return redirect(url_for(".done", public_id=redemption.public_id), code=303)
 
 
@@ -150,7 +162,7 @@ def counted() -> ResponseReturnValue:
     code = reading.read_code(request.form.get("code", ""))
     verdict = verdicts.verdict_on(code, office=office, actor=actor, now=now)
     if verdict.kind != "empty" or verdict.pack is None:
-        return _verdict(office, verdict)
+        return _look_at(office, [code])
     try:
         number, reason = typed_number("counted", least=0), request.form.get("reason", "")
         by = acts.By(actor.email, actor.address, now)
@@ -158,22 +170,13 @@ def counted() -> ResponseReturnValue:
             acts.count(office, verdict.pack, number, reason=reason, expected=verdict.stock, by=by)
     except DomainError as refusal:
         return _verdict(office, verdict, refusal), refusal.status
-    return _verdict(office, verdicts.verdict_on(code, office=office, actor=actor, now=now))
-
-
-def _redemption(public_id: str) -> Redemption:
-    """Raises `UnknownRedemption`, `NotYourOffice`."""
-    redemption = queries.redemption_by_id(public_id)
-    if redemption is None:
-        raise errors.UnknownRedemption
-    belonging.require_office(acting(), redemption.office_id)
-    return redemption
+    return _look_at(office, [code])
 
 
 @blueprint.get("/done/<public_id>")
 @allowed(*ROLES)
 def done(public_id: str) -> str:
-    return _done(_redemption(public_id))
+    return _done(queries.redemption_for(acting(), public_id))
 
 
 def _done(redemption: Redemption, refusal: DomainError | None = None) -> str:
@@ -194,9 +197,10 @@ def undo(public_id: str) -> ResponseReturnValue:
     actor, reason = acting(), request.form.get("reason", "")
     try:
         with unit_of_work():
-            services.undo_redemption(_redemption(public_id), actor=actor, reason=reason, now=utcnow())
+            redemption = queries.redemption_for(actor, public_id)
+            services.undo_redemption(redemption, actor=actor, reason=reason, now=utcnow())
     except (errors.UndoReasonMissing, errors.TooLateToUndo) as refusal:
-        return _done(_redemption(public_id), refusal), refusal.status
+        return _done(queries.redemption_for(actor, public_id), refusal), refusal.status
     return redirect(url_for(".done", public_id=public_id), code=303)
 
 

@@ -52,7 +52,7 @@ def verdict_on(code: str, *, office: Office, actor: Actor, now: datetime) -> Ver
     return Verdict(kind, code, found.code.pack, refusal, stock)
 
 
-def codes_in(texts: list[str], *, office: Office, actor: Actor, now: datetime) -> list[str]:
+def codes_in(texts: list[str], *, scanned: bool, office: Office, actor: Actor, now: datetime) -> list[str]:
     """The codes that QR codes or a person's typing mean, in stored form, each once.
 
     One that means none is passed over where another means some. Raises `MistypedCode`, `NotACode`, `UnknownPage`,
@@ -62,7 +62,7 @@ def codes_in(texts: list[str], *, office: Office, actor: Actor, now: datetime) -
     refusal: DomainError | None = None
     for text in texts[:MOST_AT_ONCE]:
         try:
-            read = reading.read(text)
+            read = reading.read(text, scanned=scanned)
             found += [read.code] if read.code else guessing.codes_on_page(read.token, office, actor, now)
         except (codes.MistypedCode, errors.NotACode, errors.UnknownPage) as each:
             refusal = refusal or each

@@ -51,6 +51,7 @@ const offerScanning = async () => {
   const says = box.querySelector("[data-live-says]");
   const detector = new BarcodeDetector({ formats: ["qr_code"] });
   let stream = null;
+  form.elements.code.addEventListener("input", () => { form.elements.scanned.value = ""; });
 
   const stop = () => {
     stream?.getTracks().forEach((track) => track.stop());
@@ -69,6 +70,7 @@ const offerScanning = async () => {
     if (stream && found.length) {
       stop();
       form.elements.code.value = found[0].rawValue;
+      form.elements.scanned.value = "yes";
       form.submit();
       return;
     }

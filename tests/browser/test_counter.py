@@ -156,12 +156,57 @@ def test_a_typed_code_is_a_pack_with_the_keyboard_alone(
     page = open_page(DESK, language="en")
     sign_in(page, site, counter.actor.email)
     page.goto(f"{site}/staff/counter")
+    page.wait_for_selector("#code:focus")
     page.keyboard.type(code.lower())
     page.keyboard.press("Enter")
     page.wait_for_selector("[data-verdict=valid]")
     page.keyboard.press("Enter")
     page.wait_for_selector("[data-verdict=done]")
     assert counter.status(code) == "redeemed"
+
+
+def test_back_after_a_hand_over_shows_pages_and_no_error(
+    site: str, open_page: OpenPage, counter: Counter, code: str
+) -> None:
+    page = open_page(PHONE, language="en")
+    sign_in(page, site, counter.actor.email)
+    page.goto(f"{site}/staff/counter")
+    for typed in (code[:-1], code):  # a mistake first
+        page.fill("#code", typed)
+        page.press("#code", "Enter")
+        page.wait_for_selector("#code-error" if typed != code else "[data-verdict=valid]")
+    page.click("button.hand-over")
+    page.wait_for_selector("[data-verdict=done]")
+    page.go_back()
+    page.wait_for_selector("[data-verdict=redeemed]")
+    page.go_back()
+    page.wait_for_selector("#code-error")
+    page.go_back()
+    page.wait_for_selector("#code:focus")
+    page.go_forward()
+    page.go_forward()
+    page.wait_for_selector("[data-verdict=redeemed]")
+    page.reload()
+    page.wait_for_selector("[data-verdict=redeemed]")
+    assert (counter.status(code), counter.stock()) == ("redeemed", 9)
+
+
+def test_a_foreign_code_before_the_camera_is_no_typing_mistake(
+    site: str, open_page: OpenPage, counter: Counter, film: Path
+) -> None:
+    scene = Image.new("RGB", (640, 480), "grey")
+    scene.paste(symbol("4006381333931", 300), (150, 80))
+    film.write_bytes(encoded(scene, quality=90) * 30)
+    page = open_page(PHONE, language="en")
+    page.expose_function("zxing", zxing)
+    page.add_init_script(DETECTOR)
+    sign_in(page, site, counter.actor.email)
+    page.goto(f"{site}/staff/counter")
+    page.click("[data-scan]")
+    page.get_by_text("This is no sticker code").wait_for()
+    page.fill("#code", "4006381333931")
+    page.press("#code", "Enter")
+    page.get_by_text("This code has a typing mistake").wait_for()
 
 
 def test_a_camera_that_is_refused_leaves_the_other_ways(

@@ -111,6 +111,8 @@ def test_no_form_breaks(app: Flask, admin: Browser, place: Place) -> None:
         def send(form: dict[str, str], path: str = path) -> None:
             answer = admin.post(path, {**form, "office": form.get("office", OWN)})
             assert answer.status_code not in (400, 401, 403), (path, form)  # that proves nothing
+            if answer.status_code == 303 and answer.location.startswith("/staff/counter"):
+                assert admin.get(answer.location).status_code < 500, (path, form)
             assert answer.status_code < 500, (path, form)
 
         names = fields_of(send)
@@ -152,7 +154,9 @@ def test_no_cookie_breaks(app: Flask, admin: Browser, name: str) -> None:
 @pytest.mark.parametrize("scanned", ["http://h.test/d/a%00b", "/g/%00", "https://h.test/%00?x=%00#%00"])
 def test_no_scanned_address_breaks(admin: Browser, place: Place, scanned: str) -> None:
     answer = admin.post("/staff/counter/code", {"office": OWN, "code": scanned})
-    assert answer.status_code == 422
+    assert answer.status_code < 500
+    if answer.status_code == 303:
+        assert admin.get(answer.location).status_code < 500
 
 
 def test_what_is_kept_has_a_mark_in_its_place(admin: Browser, place: Place) -> None:

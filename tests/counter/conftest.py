@@ -175,5 +175,11 @@ def fields_of(page: TestResponse, action: str) -> dict[str, str]:
     return {name: value for name, value in pairs if name != "csrf_token"}
 
 
+def press(browser: Browser, form: str, fields: dict[str, str]) -> TestResponse:
+    """The page that a form of the counter leads to."""
+    return browser.post(f"/staff/counter/{form}", fields, follow_redirects=True)
+
+
 def check(browser: Browser, code: str, office: str = OWN) -> TestResponse:
-    return browser.post("/staff/counter/code", {"office": office, "code": code})
+    """What the clerk sees when they have typed the code."""
+    return press(browser, "code", {"office": office, "code": code})

@@ -1,6 +1,7 @@
 """The counter at a till: what the clerk sees and presses. Every page works without scripts."""
 
 import re
+import secrets
 from datetime import timedelta
 
 import pytest
@@ -11,13 +12,14 @@ from core.clock import utcnow
 from core.db import db, unit_of_work
 from donations.models import Campaign
 from offices.belonging import assign
-from offices.models import Office
+from offices.models import Office, OfficeStaff
 from staff.models import StaffMember
 from stickers import codes
+from stickers.counter import looks
 from stickers.models import Redemption, RedemptionCode
 from stickers.services import set_codes
 from tests.console.conftest import acts
-from tests.counter.conftest import OTHER, OWN, Counter, check, fields_of, verdict_of
+from tests.counter.conftest import OTHER, OWN, Counter, check, fields_of, press, verdict_of
 from tests.staff.console import COMMAND, Browser, make_member
 
 
@@ -44,6 +46,79 @@ def test_a_pack_is_handed_over_with_two_presses(till: Browser, counter: Counter)
     assert "Packs of this kind left: 9" in done.text
     assert 'name="code"' in done.text, "the next code can be typed at once"
     assert (counter.status(code), counter.stock()) == ("redeemed", 9)
+
+
+def look_at(till: Browser, code: str) -> str:
+    """The address of the page that says what the code is."""
+    answer = till.post("/staff/counter/code", {"office": OWN, "code": code})
+    assert answer.status_code == 303
+    return str(answer.location)
+
+
+def test_going_back_after_a_hand_over_shows_what_is_true_by_now(till: Browser, counter: Counter) -> None:
+    code = counter.new_code()
+    look = look_at(till, code)
+    page = till.get(look)
+    assert verdict_of(page) == "valid"
+    till.post("/staff/counter/hand-over", fields_of(page, "hand-over"))
+    assert verdict_of(till.get(look)) == "redeemed"
+    assert (code in look, codes.show(code) in look) == (False, False)
+    assert counter.stock() == 9
+
+
+def test_what_was_typed_wrong_can_be_gone_back_to_as_well(till: Browser) -> None:
+    look = look_at(till, "K7M2P")
+    for _ in range(2):
+        page = till.get(look)
+        assert (page.status_code, 'value="K7M2P"' in page.text) == (422, True)
+
+
+def test_a_look_is_for_who_looked_until_they_sign_out(app: Flask, till: Browser, counter: Counter) -> None:
+    look = look_at(till, counter.new_code())
+    colleague = Browser(app)
+    colleague.get("/staff/login?lang=en")
+    colleague.sign_in(make_member("colleague@example.org", "office", offices=[counter.office.id]))
+    till.post("/staff/logout")
+    till.get("/staff/login?lang=en")
+    till.sign_in(counter.actor.email)
+    for browser in (colleague, till):
+        answer = browser.get(look)
+        assert (answer.status_code, answer.location) == (303, "/staff/counter")
+        assert "type or scan the code once more" in browser.get("/staff/counter").text
+
+
+def test_a_look_ends_with_the_work_for_the_office(till: Browser, counter: Counter) -> None:
+    look = look_at(till, counter.new_code())
+    with unit_of_work() as session:
+        session.execute(sa.delete(OfficeStaff))
+    assert till.get(look).status_code == 403
+
+
+def test_the_newest_looks_fit_into_a_cookie_whatever_was_scanned(till: Browser, counter: Counter) -> None:
+    heaps = ["".join(secrets.choice("абвгдеёжз🙂🙃") for _ in range(2000)) for _ in range(looks.KEPT + 2)]
+    addresses = [look_at(till, heap) for heap in heaps]
+    assert [till.get(address).status_code for address in addresses] == [303, 303, *[422] * looks.KEPT]
+    with till.client.session_transaction() as session:
+        session["counter_looks"] = [
+            [secrets.token_urlsafe(8), OWN, [f"/d/{secrets.token_urlsafe(30)}" for _ in range(looks.TEXTS)], True]
+            for _ in range(looks.KEPT)
+        ]
+    cookie = till.client.get_cookie("session")
+    assert cookie is not None
+    assert len(f"session={cookie.value}") < 4000
+
+
+def test_a_page_that_was_used_for_another_code_says_so_in_words_for_people(till: Browser, counter: Counter) -> None:
+    first, second = counter.new_code(), counter.new_code()
+    form = fields_of(check(till, first), "hand-over")
+    till.post("/staff/counter/hand-over", form)
+    for nonce in (form["nonce"], "x" * 300, "\n"):
+        page = press(till, "hand-over", {**form, "code": second, "nonce": nonce})
+        assert (verdict_of(page), "Nothing was handed over: this page was used before" in page.text) == ("valid", True)
+        assert "Idempotency" not in page.text
+    assert counter.stock() == 9
+    assert till.post("/staff/counter/hand-over", fields_of(page, "hand-over")).status_code == 303
+    assert (counter.status(second), counter.stock()) == ("redeemed", 8)
 
 
 def test_the_same_press_twice_leads_to_the_same_page(till: Browser, counter: Counter) -> None:
@@ -94,23 +169,36 @@ def test_on_a_page_with_two_packs_one_is_chosen(till: Browser, counter: Counter)
     donation = counter.house.given(3000)
     page = check(till, f"http://give.test/d/{donation['token']}")
     assert re.findall(r'data-verdict="(\w+)"', page.text) == ["valid", "empty"]
-    assert verdict_of(till.post("/staff/counter/code", fields_of(page, "/code"))) == "valid"
+    assert verdict_of(press(till, "code", fields_of(page, "/code"))) == "valid"
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
         ("http://give.test/q/ABCD234", "QR code of a poster"),
-        ("https://example.org/a/b", "holds no sticker code"),
+        ("https://example.org/a/b", "This is a link, no sticker code"),
         ("http://give.test/d/nobody-has-this-one", "no pack to hand over"),
-        ("http://[broken", "holds no sticker code"),
-        ("http://[broken/d/x", "holds no sticker code"),
+        ("http://[broken", "This is a link, no sticker code"),
+        ("http://[broken/d/x", "This is a link, no sticker code"),
+        ("WIFI:S:Guests;T:WPA;P:a/b.c;;", "This is the access to a Wi-Fi network, no sticker code"),
+        ("BEGIN:VCARD\nN:Ivan\nEND:VCARD", "This is no sticker code"),
+        ("otpauth://totp/x?secret=y", "This is no sticker code"),
     ],
 )
-def test_an_address_without_a_code_is_told_from_a_typo(till: Browser, text: str, said: str) -> None:
-    answer = check(till, text)
+@pytest.mark.parametrize("scanned", ["", "yes"])
+def test_what_others_put_into_qr_codes_is_no_typing_mistake(till: Browser, text: str, said: str, scanned: str) -> None:
+    """A scanner at a counter PC types it, too."""
+    answer = press(till, "code", {"office": OWN, "code": text, "scanned": scanned})
     assert answer.status_code in (404, 422)
-    assert said in answer.text
+    assert (said in answer.text, "typing mistake" in answer.text) == (True, False)
+
+
+def test_only_what_was_typed_has_a_typing_mistake(till: Browser) -> None:
+    typed = press(till, "code", {"office": OWN, "code": "4006381333931"})
+    scanned = press(till, "code", {"office": OWN, "code": "4006381333931", "scanned": "yes"})
+    assert ("typing mistake" in typed.text, "This is no sticker code" in typed.text) == (True, False)
+    assert ['value="4006381333931"' in page.text for page in (typed, scanned)] == [True, False]
+    assert ("typing mistake" in scanned.text, "This is no sticker code" in scanned.text) == (False, True)
 
 
 def test_where_and_when_it_was_handed_over_is_told_in_local_time(till: Browser, counter: Counter) -> None:
@@ -174,7 +262,7 @@ def test_money_that_goes_back_between_look_and_press_is_told(till: Browser, coun
     form = fields_of(check(till, code), "hand-over")
     with unit_of_work():
         set_codes(counter.code(code).donation_id, "voided")
-    assert verdict_of(till.post("/staff/counter/hand-over", form)) == "voided"
+    assert verdict_of(press(till, "hand-over", form)) == "voided"
     assert counter.stock() == 10
 
 
@@ -182,7 +270,7 @@ def test_somebody_who_was_faster_is_told(till: Browser, counter: Counter) -> Non
     code = counter.new_code()
     form = fields_of(check(till, code), "hand-over")
     counter.redeem(code, "the other till")
-    assert verdict_of(till.post("/staff/counter/hand-over", form)) == "redeemed"
+    assert verdict_of(press(till, "hand-over", form)) == "redeemed"
 
 
 def test_an_empty_shelf_is_counted_and_the_visitor_gets_the_pack(till: Browser, counter: Counter) -> None:
@@ -192,7 +280,7 @@ def test_an_empty_shelf_is_counted_and_the_visitor_gets_the_pack(till: Browser, 
     form = fields_of(page, "counted")
     refused = till.post("/staff/counter/counted", {**form, "counted": "some", "reason": "x"})
     assert (refused.status_code, verdict_of(refused)) == (422, "empty")
-    page = till.post("/staff/counter/counted", {**form, "counted": "3", "reason": "found a box"})
+    page = press(till, "counted", {**form, "counted": "3", "reason": "found a box"})
     assert verdict_of(page) == "valid"
     assert ("stock.counted", f"stock:{OWN}:brave-hearts") in [each[1:] for each in acts()]
     assert till.post("/staff/counter/hand-over", fields_of(page, "hand-over")).status_code == 303
@@ -202,7 +290,7 @@ def test_an_empty_shelf_is_counted_and_the_visitor_gets_the_pack(till: Browser, 
 def test_counted_none_leaves_the_code_good(till: Browser, counter: Counter) -> None:
     code = counter.new_code(3000, pack="brave-hearts")
     form = fields_of(check(till, code), "counted")
-    assert verdict_of(till.post("/staff/counter/counted", {**form, "counted": "0", "reason": "none"})) == "empty"
+    assert verdict_of(press(till, "counted", {**form, "counted": "0", "reason": "none"})) == "empty"
     assert counter.status(code) == "issued"
 
 
@@ -303,7 +391,7 @@ def test_my_shift_lists_what_i_handed_over_today(till: Browser, counter: Counter
 
 def test_the_front_page_of_a_clerk_takes_a_code_at_once(till: Browser, counter: Counter) -> None:
     page = till.get("/staff")
-    assert verdict_of(till.post("/staff/counter/code", {**fields_of(page, "/code"), "code": counter.new_code()}))
+    assert verdict_of(press(till, "code", {**fields_of(page, "/code"), "code": counter.new_code()})) == "valid"
 
 
 def test_no_code_stands_in_an_address(till: Browser, counter: Counter) -> None:

@@ -9,11 +9,12 @@ import sqlalchemy as sa
 from flask import Flask
 
 from core.clock import utcnow
-from core.db import db
+from core.db import db, unit_of_work
 from core.mail import Mail
 from core.models import OutboxMessage, ThrottleCounter
 from core.throttle import window_end
 from offices.models import Office
+from staff.models import StaffMember
 from stickers import codes
 from stickers.counter import errors, guessing
 from stickers.counter.guessing import ALERT_PER_CLERK, OVERALL, PER_CLERK, PER_OFFICE, WINDOW
@@ -21,7 +22,7 @@ from stickers.counter.letters import alert_letter
 from stickers.counter.models import CodeTry, CounterAlert, CounterLetter
 from stickers.models import Redemption
 from tests.console.conftest import acts
-from tests.counter.conftest import OWN, Counter, NewClerk, check, verdict_of
+from tests.counter.conftest import OWN, Counter, NewClerk, check, press, verdict_of
 from tests.staff.console import Browser, make_member
 
 
@@ -140,7 +141,7 @@ def test_guesses_at_the_same_moment_are_counted_to_the_last_one(app: Flask, coun
 
 
 def without_tokens(text: str) -> str:
-    return re.sub(r'value="[^"]*"', 'value=""', text)
+    return re.sub(r"/look/[\w-]+", "/look/…", re.sub(r'value="[^"]*"', 'value=""', text))
 
 
 def test_at_the_till_a_stopped_clerk_sees_the_same_page_for_every_code(till: Browser, counter: Counter) -> None:
@@ -153,7 +154,7 @@ def test_at_the_till_a_stopped_clerk_sees_the_same_page_for_every_code(till: Bro
     assert "Please go on at" in answers[0].text
     assert int(answers[0].headers["Retry-After"]) > 0
     form = {"office": OWN, "nonce": "1"}
-    pressed = [till.post("/staff/counter/hand-over", {**form, "code": code}) for code in (good, bad)]
+    pressed = [press(till, "hand-over", {**form, "code": code}) for code in (good, bad)]
     assert {answer.status_code for answer in pressed} == {429}
     assert counter.status(good) == "issued"
 
@@ -234,6 +235,19 @@ def test_the_campaign_team_and_the_administrator_get_an_e_mail(app: Flask, count
     assert {letter.to for letter in written} == {"campaign@example.org", "admin@example.org"}
     assert "/staff/counter/alerts" in written[0].text
     assert counter.office.name["ru"] in written[0].text
+
+
+def test_each_alert_is_written_in_the_language_of_who_reads_it(counter: Counter) -> None:
+    for locale in ("be", "en"):
+        email = make_member(f"{locale}@example.org", "campaign")
+        with unit_of_work() as session:
+            session.execute(sa.update(StaffMember).where(StaffMember.email == email).values(locale=locale))
+    raise_one(counter)
+    written = [letter for letter in letters() if letter]
+    assert sorted((letter.to[:2], letter.language) for letter in written) == [("be", "be"), ("en", "en")]
+    for letter in written:
+        assert counter.office.name.in_locale(letter.language) in letter.text
+    assert [letter.subject for letter in written if letter.language == "en"] == ["Many unknown codes at one till"]
 
 
 def test_on_the_front_page_and_a_page_of_their_own_until_somebody_looks(app: Flask, counter: Counter) -> None:

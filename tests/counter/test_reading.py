@@ -27,13 +27,15 @@ def test_a_code_anywhere_in_an_address_is_what_was_meant(code: str, address: str
     assert reading.read(f" {address.format(codes.show(code))}\n") == reading.Read(code=code)
 
 
-@given(st.text(max_size=3000))
-def test_any_text_is_read_or_refused(text: str) -> None:
+@given(st.text(max_size=3000), st.booleans())
+def test_any_text_is_read_or_refused(text: str, scanned: bool) -> None:
+    refusals = (errors.NotACode,) if scanned else (errors.NotACode, codes.MistypedCode)
     try:
-        read = reading.read(text)
-    except (codes.MistypedCode, errors.NotACode):
+        read = reading.read(text, scanned=scanned)
+    except refusals:
         return
     assert bool(read.code) != bool(read.token)
+    assert reading.read(read.text) == read
 
 
 @pytest.mark.parametrize("kind", ["d", "g"])

@@ -188,6 +188,62 @@ def test_it_is_read_once_a_day_by_itself_and_by_one_worker(app: Flask) -> None:
     assert len(checks()) == 2
 
 
+def faults_in_metrics(app: Flask) -> float:
+    text = app.test_client().get("/metrics").text
+    [line] = [line for line in text.splitlines() if line.startswith("campaign_audit_faults ")]
+    return float(line.split()[1])
+
+
+def read_the_chain() -> AuditCheck:
+    with unit_of_work():
+        audit_checks.ask("daily", utcnow())
+    audit_checks.check_soon.function()
+    return checks()[-1]
+
+
+EMPTIED = (
+    "DELETE FROM audit_log",
+    f"UPDATE audit_head SET number = 0, hash = '{audit.GENESIS}'",
+)
+
+
+def test_a_log_that_was_emptied_is_believed_neither_now_nor_after_it_was_read_again(app: Flask) -> None:
+    for _ in range(3):
+        act()
+    number = read_the_chain().entries
+    assert (number >= 3, faults_in_metrics(app)) == (True, 0)
+    tamper(*EMPTIED)
+    cut = f"entry {number}: the end was cut off"
+    assert faults_in_metrics(app) == 1
+    assert cut in app.test_cli_runner().invoke(args=["audit", "verify"]).output
+    for _ in range(2):  # what a reading finds broken is no head to remember
+        assert read_the_chain().fault_count == 1
+    for _ in range(number):  # as many acts later
+        act("something.else")
+    told = app.test_cli_runner().invoke(args=["audit", "verify"])
+    assert (told.exit_code, f"entry {number}: is another entry" in told.output) == (1, True)
+    assert faults_in_metrics(app) == 1
+
+
+def test_the_longest_whole_chain_is_remembered(app: Flask) -> None:
+    heads = []
+    for _ in range(2):
+        act()
+        read_the_chain()
+        heads.append(audit.head())
+    assert audit.remembered() == heads[1] != heads[0]
+    assert audit.verify() == (heads[1].number, [])
+    assert audit.verify(heads[1]) == (heads[1].number, [])
+
+
+def test_a_changed_row_is_in_the_figures_once_it_was_read(app: Flask) -> None:
+    act()
+    tamper("UPDATE audit_log SET actor = 'nobody@example.org' WHERE action = 'pack.edited'")
+    assert faults_in_metrics(app) == 0
+    read_the_chain()
+    assert faults_in_metrics(app) == 1
+
+
 def test_what_another_worker_reads_is_left_to_it_until_its_time_is_over(app: Flask) -> None:
     with unit_of_work():
         audit_checks.ask("admin@example.org", utcnow())

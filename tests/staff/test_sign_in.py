@@ -107,6 +107,29 @@ def test_signing_in_leads_nowhere_but_into_the_console(browser: Browser, target:
     assert (browser.get("/staff/login", query_string={"next": target})).status_code == 200
 
 
+def test_where_a_link_leads_is_no_guess_at_the_password(browser: Browser) -> None:
+    """The password is not looked at, so neither is anything learnt of it."""
+    make_member("admin@example.org", "admin")
+    pages = set()
+    for password in (PASSWORD, "wrong password"):
+        for _ in range(guesses.PER_PAIR + 1):
+            answer = browser.sign_in("admin@example.org", password, next="https://evil.example/")
+            assert (answer.status_code, browser.is_signed_in()) == (200, False)
+            pages.add(re.sub(r'(value|nonce)="[^"]*"', "", answer.text))
+    assert len(pages) == 1
+    assert browser.sign_in("admin@example.org").status_code == 302
+
+
+def test_a_bad_new_password_is_no_guess_at_the_present_one(signed_in: SignedIn) -> None:
+    browser = signed_in("admin")
+    browser.get("/staff/password")
+    for _ in range(guesses.PER_PAIR + 1):
+        form = {"password": PASSWORD, "new_password": "short", "new_password_confirm": "short"}
+        assert browser.post("/staff/password", form).status_code == 200
+    form = {"password": PASSWORD, "new_password": NEW_PASSWORD, "new_password_confirm": NEW_PASSWORD}
+    assert browser.post("/staff/password", form).status_code == 302
+
+
 def test_a_form_without_its_token_is_refused(browser: Browser) -> None:
     make_member("admin@example.org", "admin")
     browser.get("/staff/login")

@@ -13,6 +13,7 @@ from core.clock import utcnow
 from core.db import db, unit_of_work
 from core.models import OutboxMessage
 from offices.models import Office
+from staff.models import StaffMember
 from stickers.stock import alerts, services, transfers
 from stickers.stock.models import StockAlert
 from tests.staff.console import make_member
@@ -36,12 +37,21 @@ def damage(place: tuple[int, int], quantity: int) -> None:
     alerts.tell_all()
 
 
-def letters(settings: dict[str, Any]) -> list[tuple[str, str]]:
-    """(to, subject) of what was sent."""
+def written(settings: dict[str, Any]) -> list[Any]:
+    """What was sent."""
     outbox.deliver_due()
     files = sorted(Path(settings["INSTANCE_DIR"]).glob("mail/stock_low-*.eml"))
-    read = [message_from_bytes(file.read_bytes(), policy=policy.default) for file in files]
-    return [(mail["To"], mail["Subject"]) for mail in read]
+    return [message_from_bytes(file.read_bytes(), policy=policy.default) for file in files]
+
+
+def letters(settings: dict[str, Any]) -> list[tuple[str, str]]:
+    """(to, subject)."""
+    return [(mail["To"], mail["Subject"]) for mail in written(settings)]
+
+
+def speaks(email: str, locale: str) -> None:
+    with unit_of_work() as session:
+        session.execute(sa.update(StaffMember).where(StaffMember.email == email).values(locale=locale))
 
 
 def raised() -> int:
@@ -63,6 +73,21 @@ def test_a_fall_to_the_mark_is_told_once_to_the_office_and_the_team(
     alerts.sweep()
     assert len(letters(settings)) == 2
     assert raised() == 1
+
+
+def test_each_is_told_in_their_own_language(staff: None, stocked: Stocked, settings: dict[str, Any]) -> None:
+    speaks("clerk@example.org", "be")
+    speaks("team@example.org", "en")
+    damage(stocked(OWN, PACK, 8), 3)
+    told = dict(letters(settings))
+    assert "Добрыя словы" in told["clerk@example.org"]
+    assert told["team@example.org"].endswith("only 5 left of “Kind words”")
+    [english] = [mail for mail in written(settings) if mail["To"] == "team@example.org"]
+    assert english["Content-Language"] == "en"
+    text, html = (english.get_body([kind]).get_content() for kind in ("plain", "html"))
+    assert "The stock of this office:" in text
+    assert '<html lang="en">' in html
+    assert "Open the stock" in html
 
 
 def test_it_is_told_again_only_after_the_stock_rose_above(
