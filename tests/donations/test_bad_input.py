@@ -440,12 +440,10 @@ def test_the_page_says_what_is_wrong_with_an_amount_in_its_own_language(house: H
         {"email": "alesia"},
         {"email": "a@example.org\r\nBcc: b@example.org"},
         {"email": "a" * 300 + "@example.org"},
-        {"email": "a\0@example.org"},
         {"name": "<script>alert(1)</script>"},
         {"name": '"><img src=x onerror=alert(1)>'},
         {"name": "a" * 121},
         {"name": "Ales\x07"},
-        {"name": "Ales\0"},
     ],
 )
 def test_the_page_refuses_names_and_addresses_that_are_none_and_shows_them_harmlessly(

@@ -22,7 +22,7 @@ from ledger.models import LedgerException, SumsMark
 from tests import databases
 from tests.finance import random_books
 from tests.finance.random_books import BEGIN, NOON, SPAN, Fact, by_hand, postings
-from tests.webhooks.history import _database
+from tests.webhooks.history import rows_kept
 
 TIMES = int(os.environ.get("HISTORY_EXAMPLES", "1"))
 DAYS = st.integers(-2, SPAN.days + 2).map(lambda n: BEGIN.date() + timedelta(days=n))
@@ -67,7 +67,7 @@ def _books(url: str, directory: Path) -> Iterator[Any]:
     app = create_app(databases.settings(url, directory))
     with app.app_context():
         random_books.make_world()
-        kept = _database(url, directory)
+        kept = rows_kept(url, directory)
         kept.keep()
         yield kept
         kept.close()

@@ -171,9 +171,9 @@ def test_posters_that_hang_stay_in_use_when_a_reprint_is_stopped(offices: list[s
     with unit_of_work():
         services.print_again(services.find_batch(batch.public_id), utcnow())
     with unit_of_work():
-        lease = services.claim(batch.id, utcnow()) if reprint != "waits" else None
+        lease = services.leases.claim(batch.id, utcnow()) if reprint != "waits" else None
         if lease and reprint == "failed":
-            assert services.fail(batch.id, lease, "disk_full")
+            assert services.leases.fail(batch.id, lease, "disk_full")
     with unit_of_work():
         services.cancel(services.find_batch(batch.public_id), utcnow())
     assert states_of(batch) == {"active"}
@@ -194,12 +194,12 @@ def test_a_printer_of_a_stopped_reprint_lets_go(offices: list[str]) -> None:
     with unit_of_work():
         services.print_again(services.find_batch(batch.public_id), utcnow())
     with unit_of_work():
-        lease = services.claim(batch.id, utcnow())
+        lease = services.leases.claim(batch.id, utcnow())
     assert lease is not None
     with unit_of_work():
         services.cancel(services.find_batch(batch.public_id), utcnow())
     with unit_of_work():
-        assert services.keep(batch.id, lease, utcnow()) is None
+        assert services.leases.keep(batch.id, lease, utcnow()) is None
         assert not services.finish(batch.id, lease, utcnow())
     assert fresh(batch).state == "done"
 

@@ -187,7 +187,7 @@ def test_a_line_with_anything_anywhere_is_a_settlement_or_no_answer(
         ("payout", "payout", "payout"),
         ("payout_reversal", "payout_cancel", "payout_failure"),
         ("payout_reversal", "payout_failure", "payout_failure"),
-        ("fee", "stripe_fee", "other"),
+        ("fee", "stripe_fee", "fee"),
         ("charge_failure", "payment_failure_refund", "other"),
         ("invented_tomorrow", "charge", "other"),
         (None, "payment", "charge"),
