@@ -129,7 +129,7 @@ def _receive(office: Office, pack: StickerPack, by: By) -> None:
 
 def _send(office: Office, pack: StickerPack, by: By) -> None:
     quantity, note = typed_number("quantity"), request.form.get("note", "")
-    other = office_by_code(request.form.get("office", "").replace("\0", ""))
+    other = office_by_code(request.form.get("office", ""))
     acts.send(office, pack, quantity, to_office=other, note=note, by=by)
 
 
