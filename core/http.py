@@ -17,7 +17,7 @@ from flask_wtf import CSRFProtect
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import OperationalError
 from werkzeug.datastructures import ImmutableMultiDict, MultiDict
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestEntityTooLarge
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from core.db import db
@@ -234,15 +234,11 @@ def _end_body(response: Response) -> Response:
     A server closes a connection whose body is still on its way: after an answer that did not say so, the client's next
     request on it is lost.
     """
-    length, left = request.content_length, request.max_content_length or 0
-    if length is None and "HTTP_TRANSFER_ENCODING" not in request.environ:
-        return response
-    if length is not None and length > left:
-        response.headers["Connection"] = "close"
-        return response
-    while left >= 0 and (part := request.environ["wsgi.input"].read(min(left + 1, BODY_PART))):
-        left -= len(part)
-    if left < 0:
+    # `request.stream` ends with the body; below it is the connection, where reading on may wait for the next request.
+    try:
+        while request.stream.read(BODY_PART):
+            pass
+    except (ClientDisconnected, RequestEntityTooLarge):
         response.headers["Connection"] = "close"
     return response
 

@@ -105,10 +105,11 @@ def postgresql_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(autouse=True)
 def _no_connection_is_left_open() -> Iterator[None]:
-    """Of whatever applications a test built: what the garbage collector meets later would be another test's fault."""
+    """Of applications that this test built: what the garbage collector meets later would be another test's fault."""
+    before = set(db._app_engines)
     yield
-    for engines in list(db._app_engines.values()):
-        for engine in engines.values():
+    for app in set(db._app_engines) - before:
+        for engine in db._app_engines[app].values():
             engine.dispose()
 
 
