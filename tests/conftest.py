@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from shutil import which
 from typing import Any, ClassVar
+from weakref import WeakSet
 
 import pytest
 from flask import Flask
@@ -106,11 +107,12 @@ def postgresql_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(autouse=True)
 def _no_connection_is_left_open() -> Iterator[None]:
     """Of applications that this test built: what the garbage collector meets later would be another test's fault."""
-    before = set(db._app_engines)
+    before = WeakSet(db._app_engines)  # weakly, or no application would ever be collected
     yield
-    for app in set(db._app_engines) - before:
-        for engine in db._app_engines[app].values():
-            engine.dispose()
+    for app, engines in list(db._app_engines.items()):
+        if app not in before:
+            for engine in engines.values():
+                engine.dispose()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -357,13 +357,16 @@ def test_another_secret_key_still_opens_app_secrets_when_the_old_one_is_named(
     rotated = create_app({**settings, "SECRET_KEY": "n" * 40, "STAFF_TOTP_KEYS": ["n" * 40, settings["SECRET_KEY"]]})
     lost = create_app({**settings, "SECRET_KEY": "n" * 40, "STAFF_TOTP_KEYS": ["n" * 40]})
     for other, right in ((lost, False), (rotated, True)):
-        with other.app_context(), unit_of_work():
-            try:
-                found = services.require_member("office@example.org")
-                second_factors.take_app_code(found, code(secret, steps=1), utcnow())
-                assert right
-            except errors.WrongCode:
-                assert not right
+        with other.app_context():
+            with unit_of_work():
+                try:
+                    found = services.require_member("office@example.org")
+                    second_factors.take_app_code(found, code(secret, steps=1), utcnow())
+                    assert right
+                except errors.WrongCode:
+                    assert not right
+            db.session.remove()
+            db.engine.dispose()
 
 
 def test_the_database_keeps_app_and_invitation_consistent(app: Flask) -> None:
