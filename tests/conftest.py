@@ -164,10 +164,16 @@ def house(app: Flask, sandbox: SandboxServer) -> House:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    """A real Chromium, one for each process of the test run."""
+def playwright() -> Iterator[Any]:
+    """One for each process of the test run: a second one would not start beside it."""
     sync_api = pytest.importorskip("playwright.sync_api")
-    with sync_api.sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=chromium(), args=CHROMIUM_ARGUMENTS)
+    with sync_api.sync_playwright() as running:
         yield running
-        running.close()
+
+
+@pytest.fixture(scope="session")
+def browser(playwright: Any) -> Iterator[Any]:
+    """A real Chromium, one for each process of the test run."""
+    running = playwright.chromium.launch(executable_path=chromium(), args=CHROMIUM_ARGUMENTS)
+    yield running
+    running.close()

@@ -60,15 +60,13 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def browser(film: Path) -> Iterator[Any]:
+def browser(playwright: Any, film: Path) -> Iterator[Any]:
     """A Chromium whose camera plays the film, and whose user allows it to."""
-    sync_api = pytest.importorskip("playwright.sync_api")
     camera = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
     camera.append(f"--use-file-for-fake-video-capture={film}")
-    with sync_api.sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=chromium(), args=[*CHROMIUM_ARGUMENTS, *camera])
-        yield running
-        running.close()
+    running = playwright.chromium.launch(executable_path=chromium(), args=[*CHROMIUM_ARGUMENTS, *camera])
+    yield running
+    running.close()
 
 
 @pytest.fixture
