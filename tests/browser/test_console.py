@@ -12,6 +12,7 @@ from core.db import db
 from offices.models import Office
 from ops.demo_offices import seed_offices
 from tests.browser.conftest import DESK, PHONE
+from tests.browser.sight import fits
 from tests.console.test_whole_console import pages_for
 from tests.staff.console import PASSWORD, make_member
 
@@ -72,7 +73,7 @@ def test_no_page_of_the_console_is_wider_than_the_screen(
         if path.endswith(".csv"):
             continue
         page.goto(f"{site}{path}")
-        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+        assert fits(page), path
 
 
 def test_signing_out_takes_one_press(site: str, open_page: OpenPage, clerk: str) -> None:
@@ -96,7 +97,7 @@ def test_buttons_of_lists_stay_within_a_phone_s_card(site: str, open_page: OpenP
     code = page.locator("tbody th a").first.get_attribute("href")
     for address in (links, f"{site}{code}", f"{site}/staff/offices/MINSK-01", f"{site}/staff/prints"):
         page.goto(address)
-        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE, address
+        assert fits(page), address
         for button in page.locator("main .acts .btn, main .card-actions .btn").all():
             box, card = button.bounding_box(), button.locator("xpath=ancestor::*[self::tr or self::section][1]")
             around = card.bounding_box() if card.count() else {"x": 0, "width": PHONE}

@@ -14,6 +14,7 @@ from flask import Flask
 from PIL import Image
 
 from tests.browser.conftest import DESK, PHONE
+from tests.browser.sight import fits
 from tests.conftest import CHROMIUM_ARGUMENTS, chromium
 from tests.counter.conftest import Counter, NewClerk, counter, new_clerk, own
 from tests.counter.photos import encoded, photo, symbol
@@ -231,10 +232,10 @@ def test_no_page_of_the_counter_is_wider_than_the_screen(
     pages = ["/staff", "/staff/counter", "/staff/counter/shift", "/staff/counter/office"]
     for path in pages:
         page.goto(f"{site}{path}")
-        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+        assert fits(page), path
     page.goto(f"{site}/staff/counter")
     for typed in (good, empty, good[:-1]):
         page.fill("#code", typed)
         page.press("#code", "Enter")
         page.wait_for_load_state()
-        assert page.evaluate("document.documentElement.scrollWidth") <= width, typed
+        assert fits(page), typed

@@ -13,6 +13,7 @@ from playwright.sync_api import expect
 from core.db import db
 from donations.models import Donation
 from tests.browser.conftest import DESK, PHONE
+from tests.browser.sight import fits
 from tests.house import House
 
 pytestmark = [
@@ -35,10 +36,6 @@ def only_donation(house: House) -> str:
     """The token of the one donation there is."""
     db.session.rollback()
     return str(db.session.scalars(sa.select(Donation.token)).one())
-
-
-def fits(page: Any) -> bool:
-    return page.locator("html").evaluate("page => page.scrollWidth <= page.clientWidth")
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])

@@ -1,8 +1,6 @@
 """Clerks keep their stock on a phone; donors without scripts find an office."""
 
-import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +15,7 @@ from ops.demo_stock import seed_stock
 from stickers.stock.checks import faults
 from stickers.stock.models import StockLevel, StockTransfer
 from tests.browser.conftest import DESK, PHONE
+from tests.browser.sight import fits
 from tests.staff.console import PASSWORD, make_member
 
 pytestmark = [
@@ -43,15 +42,6 @@ def sign_in(page: Any, site: str, email: str) -> None:
     page.fill("#password", PASSWORD)
     page.click("main button[type=submit]")
     page.wait_for_url(f"{site}/staff")
-
-
-def fits(page: Any) -> bool:
-    """Nothing is wider than the window."""
-    picture = os.environ.get("STOCK_PICTURES")
-    if picture:
-        name = page.url.split("/", 3)[3].replace("/", "_").split("?")[0]
-        page.screenshot(path=str(Path(picture) / f"{name}-{page.viewport_size['width']}.png"), full_page=True)
-    return bool(page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"))
 
 
 def level() -> int:
