@@ -14,7 +14,7 @@ from offices.console import names
 from offices.errors import PlacementNotActive, UnknownOffice, UnknownPlacement
 from offices.models import Office, Placement
 from staff.access import acting, allowed
-from staff.editing import SEEN, EditedMeanwhile, fingerprint
+from staff.editing import opened_on
 
 blueprint = Blueprint("office_forms", __name__)
 blueprint.context_processor(names)
@@ -64,16 +64,10 @@ def _office_form(office: Office | None, fields: Mapping[str, str], refusal: Doma
         "offices/edit_office.html",
         office=office,
         fields=fields,
-        seen=_seen(forms.office_fields(office) if office else {}, fields, refusal),
+        seen=opened_on(forms.office_fields(office) if office else {}, fields, refusal),
         refusal=refusal,
         regions=queries.regions(),
     )
-
-
-def _seen(stored: Mapping[str, str], fields: Mapping[str, str], refusal: DomainError | None) -> str:
-    """What the form was opened on; who has been told of another's change has seen that one."""
-    told = isinstance(refusal, EditedMeanwhile)
-    return fingerprint(stored) if told else fields.get(SEEN) or fingerprint(stored)
 
 
 @blueprint.get("/staff/links/<code>/edit")
@@ -102,7 +96,7 @@ def _link_form(placement: Placement, fields: Mapping[str, str], refusal: DomainE
         "offices/edit_link.html",
         placement=placement,
         fields=fields,
-        seen=_seen(forms.link_fields(placement), fields, refusal),
+        seen=opened_on(forms.link_fields(placement), fields, refusal),
         refusal=refusal,
         printed=forms.is_printed(placement),
     )

@@ -9,7 +9,7 @@ import csv
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any, BinaryIO
 
@@ -18,10 +18,10 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from sqlalchemy.dialects import postgresql, sqlite
 
+from core import faults
 from core.cells import plain
 from core.db import db
 from core.decoding import NotText, detect_encoding, detect_separator, opened
-from core.errors import Invalid
 from core.i18n import DEFAULT_LOCALE, LOCALES, Localized
 from offices.exporting import OFFICE_COLUMNS
 from offices.models import Office
@@ -30,7 +30,6 @@ from offices.schemas import CODE, LIMITS, NO, OPTIONAL_CELLS, OPTIONAL_COLUMNS, 
 PART = 500
 HEADER_LIMIT = 10_000  # characters
 _NAMED_SEPARATOR = re.compile(r'"?sep=([^\w\s"]|\t)"?[ \t]*', re.IGNORECASE)  # Excel's own first line
-SHOWN = 100  # faults in an answer; the report has all of them
 
 REASONS = {
     "encoding_unknown": _l("This is text in no encoding that we read: save the file as UTF-8, UTF-16 or Windows-1251."),
@@ -50,20 +49,8 @@ REASONS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """What is wrong where. Lines count from 1, as editors count them; `column` is empty when it is about the line."""
-
-    line: int
-    column: str
-    code: str
-    values: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def reason(self) -> str:
-        """In the reader's language."""
-        text = str(REASONS[self.code])
-        return text % self.values if self.values else text
+class Fault(faults.Fault):
+    REASONS = REASONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,17 +70,13 @@ class Report:
         return not self.faults
 
 
-class ImportRefused(Invalid):
+class ImportRefused(faults.FileRefused):
     """The file has faults; `report` names each."""
 
     code = "import_refused"
-    text = _l("Nothing was imported: the file has faults.")
 
     def __init__(self, report: Report) -> None:
-        errors: dict[str, list[str]] = {}
-        for fault in report.faults[:SHOWN]:
-            errors.setdefault(str(fault.line), []).append(f"{fault.column}: {fault.reason}".removeprefix(": "))
-        super().__init__(errors=errors)
+        super().__init__(report.faults)
         self.report = report
 
 

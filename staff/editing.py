@@ -57,6 +57,12 @@ def fingerprint(fields: Mapping[str, str]) -> str:
     return hashlib.sha256(json.dumps(dict(fields), sort_keys=True).encode()).hexdigest()[:32]
 
 
+def opened_on(stored: Mapping[str, str], typed: Mapping[str, str], refusal: DomainError | None) -> str:
+    """What a form that is shown (again) was opened on; who has been told of another's change has seen that one."""
+    told = isinstance(refusal, EditedMeanwhile)
+    return fingerprint(stored) if told else typed.get(SEEN) or fingerprint(stored)
+
+
 def require_unchanged(typed: Mapping[str, str], stored: Mapping[str, str]) -> None:
     """Raises `EditedMeanwhile` when the form was opened on something else than `stored`.
 

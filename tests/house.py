@@ -1,19 +1,24 @@
 """The service and the provider together, in the words of a test: give, pay, deliver, look."""
 
+from datetime import timedelta
 from typing import Any
 
 import requests
 import sqlalchemy as sa
 from flask import Flask
 
+from core.clock import from_unix
 from core.db import db
 from core.models import OutboxMessage
+from core.money import Money
 from donations.models import Donation, Donor, Payment, Receipt
 from donations.schemas import DonationStateOut
 from donations.views import represent
 from ledger.models import JournalEntry, LedgerException
 from ledger.queries import balances
 from ops.demo import SLUG
+from payments.base import CheckoutRequest
+from payments.registry import get_provider
 from sandbox.server import SandboxServer
 from stickers.models import RedemptionCode
 from webhooks.models import InboxEvent
@@ -50,6 +55,26 @@ class House:
         self.pay(donation)
         self.deliver()
         return donation
+
+    def stranger_pays(self) -> str:
+        """Somebody pays 40 roubles on a page that the same account opened for something else; the page's reference."""
+        checkout = get_provider("stripe").create_checkout(
+            CheckoutRequest(
+                our_ref="nobody-knows-this",
+                donation_ref="nobody-knows-this",
+                campaign="other",
+                amount=Money(4000, "BYN"),
+                product="Something else",
+                description="",
+                locale="en",
+                success_url="http://other.test/",
+                cancel_url="http://other.test/",
+                notification_url="",
+                expires_at=from_unix(self.sandbox.clock.timestamp()) + timedelta(hours=2),
+            )
+        )
+        self.pay({"checkout_url": checkout.url})
+        return checkout.checkout_ref
 
     # What happens by itself
 

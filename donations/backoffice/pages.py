@@ -18,7 +18,7 @@ from donations.errors import UnknownCampaign
 from donations.models import Campaign
 from staff import frame
 from staff.access import Actor, acting, allowed
-from staff.editing import SEEN, EditedMeanwhile, fingerprint
+from staff.editing import opened_on
 
 blueprint = Blueprint("campaigns", __name__)
 resource_pages.add_to(blueprint)
@@ -97,12 +97,11 @@ def _shaped() -> dict[str, str] | None:
 
 def _form(campaign: Campaign | None, fields: Mapping[str, str], refusal: DomainError | None = None) -> str:
     stored = reading.fields_of(campaign) if campaign else {}
-    told = isinstance(refusal, EditedMeanwhile)
     return render_template(
         "donations/backoffice/campaign.html",
         campaign=campaign,
         fields=fields,
-        seen=fingerprint(stored) if told else fields.get(SEEN) or fingerprint(stored),
+        seen=opened_on(stored, fields, refusal),
         refusal=refusal,
         uses=reading.use_count(fields),
         funds=campaigns.funds(),

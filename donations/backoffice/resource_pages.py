@@ -14,7 +14,7 @@ from donations import queries
 from donations.backoffice import resources
 from donations.models import RESOURCE_KINDS, CampaignResource
 from staff.access import acting, allowed
-from staff.editing import SEEN, EditedMeanwhile, fingerprint
+from staff.editing import opened_on
 
 KIND_NAMES = {
     "helpline": _l("Helpline"),
@@ -79,13 +79,12 @@ def _form(
     slug: str, found: CampaignResource | None, fields: Mapping[str, str], refusal: DomainError | None = None
 ) -> str:
     stored = resources.fields_of(found) if found else {}
-    told = isinstance(refusal, EditedMeanwhile)
     return render_template(
         "donations/backoffice/resource.html",
         campaign=queries.campaign_by_slug(slug),
         resource=found,
         fields=fields,
-        seen=fingerprint(stored) if told else fields.get(SEEN) or fingerprint(stored),
+        seen=opened_on(stored, fields, refusal),
         refusal=refusal,
         kinds=[(kind, KIND_NAMES[kind]) for kind in RESOURCE_KINDS],
         rules=resources,

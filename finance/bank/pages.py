@@ -17,7 +17,7 @@ from finance import names
 from finance.bank import matching, services
 from finance.bank.mapping import DAY_FORMATS, DECIMALS, Mapping, read_mapping
 from finance.bank.models import BankAccount, BankLine, BankStatement
-from finance.bank.reading import SHOWN, StatementRefused
+from finance.bank.reading import StatementRefused
 from finance.forms import read_text
 from staff import frame
 from staff.access import acting, allowed
@@ -31,7 +31,7 @@ KIND_NAMES = {
     "sponsor": _l("Payment of the sponsor"),
     "suspense": _l("Not known yet: in suspense"),
 }
-STATEMENTS_SHOWN, LINES_SHOWN, CHOICES = 20, 200, 20
+STATEMENTS_SHOWN, LINES_SHOWN, FAULTS_SHOWN, CHOICES = 20, 200, 100, 20
 
 
 @blueprint.get("/staff/bank")
@@ -145,7 +145,7 @@ def import_file(code: str) -> ResponseReturnValue:
     try:
         if request.form.get("act") != "import":
             statement, new = services.check_statement(account, data)
-            return _account_page(account, statement=statement, new=new, faults=statement.faults[:SHOWN])
+            return _account_page(account, statement=statement, new=new, faults=statement.faults[:FAULTS_SHOWN])
         with unit_of_work():
             account = services.account_by_code(code)
             kept = services.import_statement(
@@ -153,7 +153,7 @@ def import_file(code: str) -> ResponseReturnValue:
             )
     except StatementRefused as refusal:
         account, statement = services.account_by_code(code), refusal.statement
-        page = _account_page(account, statement=statement, faults=statement.faults[:SHOWN], refusal=refusal)
+        page = _account_page(account, statement=statement, faults=statement.faults[:FAULTS_SHOWN], refusal=refusal)
         return page, refusal.status
     except DomainError as refusal:
         return _account_page(services.account_by_code(code), refusal=refusal), refusal.status

@@ -16,13 +16,12 @@ from typing import Any
 
 from flask_babel import lazy_gettext as _l
 
+from core import faults
 from core.decoding import SEPARATORS, NotText, detect_encoding, opened
-from core.errors import Invalid
 from core.money import EXPONENTS, BadAmount, Money, parse_amount
 from finance.bank.mapping import Mapping
 
 REFERENCE_LENGTH, COUNTERPARTY_LENGTH = 500, 200
-SHOWN = 100  # faults in an answer
 GROUP = 3  # digits between two marks of thousands
 _GROUPED = re.compile(rf"[1-9]\d{{0,2}}(?P<mark>[ ,.'’])\d{{{GROUP}}}(?:(?P=mark)\d{{{GROUP}}})*", re.ASCII)
 _DIGITS = re.compile(r"\d+", re.ASCII)
@@ -43,19 +42,8 @@ REASONS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """Lines count from 1; `column` is empty when it is about the whole line, `line` 0 when about the file."""
-
-    line: int
-    column: str
-    code: str
-    values: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def reason(self) -> str:
-        text = str(REASONS[self.code])
-        return text % self.values if self.values else text
+class Fault(faults.Fault):
+    REASONS = REASONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,17 +77,13 @@ class Statement:
         return not self.faults
 
 
-class StatementRefused(Invalid):
+class StatementRefused(faults.FileRefused):
     """The file has faults; `statement` names each."""
 
     code = "statement_refused"
-    text = _l("Nothing was imported: the file has faults.")
 
     def __init__(self, statement: Statement) -> None:
-        told: dict[str, list[str]] = {}
-        for fault in statement.faults[:SHOWN]:
-            told.setdefault(str(fault.line), []).append(f"{fault.column}: {fault.reason}".removeprefix(": "))
-        super().__init__(errors=told)
+        super().__init__(statement.faults)
         self.statement = statement
 
 

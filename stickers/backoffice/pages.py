@@ -14,7 +14,7 @@ from core.http import takes_upload
 from core.i18n import LANGUAGE_NAMES
 from staff import frame
 from staff.access import acting, allowed
-from staff.editing import SEEN, EditedMeanwhile, fingerprint
+from staff.editing import opened_on
 from stickers import files
 from stickers.backoffice import packs, uploads
 from stickers.models import StickerPack
@@ -102,14 +102,13 @@ def save(code: str) -> ResponseReturnValue:
 
 def _form(pack: StickerPack | None, fields: Mapping[str, str], refusal: DomainError | None = None) -> str:
     stored = packs.fields_of(pack) if pack else {}
-    told = isinstance(refusal, EditedMeanwhile)
     kept = fields.get("picture_kept", "")
     known = (pack and kept == pack.picture) or files.uploaded_picture(kept)
     return render_template(
         "stickers/backoffice/pack.html",
         pack=pack,
         fields=fields,
-        seen=fingerprint(stored) if told else fields.get(SEEN) or fingerprint(stored),
+        seen=opened_on(stored, fields, refusal),
         refusal=refusal,
         picture=files.picture_url(StickerPack(picture=kept)) if known else None,
         fixed=pack is not None and packs.has_codes(pack),

@@ -21,7 +21,6 @@ from finance.disbursements import Spending
 from ledger.models import Account, Fund, JournalEntry, Posting
 from ledger.periods import ZONE, Month
 from ops.demo import SLUG
-from payments.base import CheckoutRequest
 from payments.registry import get_provider
 from sandbox.settings import DEFAULT_EVENTS
 from tests.finance.books import BY, person
@@ -184,20 +183,7 @@ class Story:
 
     def money_that_belongs_to_nobody(self) -> None:
         self.on(11, month=3)
-        stranger = CheckoutRequest(
-            our_ref="nobody-knows-this",
-            donation_ref="nobody-knows-this",
-            campaign="other",
-            amount=Money(4000, "BYN"),
-            product="Something else",
-            description="",
-            locale="en",
-            success_url="http://other.test/",
-            cancel_url="http://other.test/",
-            notification_url="",
-            expires_at=datetime(2026, 3, 11, 11, tzinfo=UTC),
-        )
-        self.house.pay({"checkout_url": get_provider("stripe").create_checkout(stranger).url})
+        self.house.stranger_pays()
         self.tell()
 
     def _spend(self, amount: int, bank: Money) -> str:

@@ -32,7 +32,7 @@ from finance.models import PayoutRecord, SettlementLine
 from ledger.models import JournalEntry, LedgerException, Posting
 from ledger.queries import balances
 from ops.demo import seed_demo
-from payments.base import CheckoutRequest, PaymentProvider, ProviderEvent
+from payments.base import PaymentProvider, ProviderEvent
 from payments.registry import get_provider
 from sandbox.server import SandboxServer
 from sandbox.settings import DEFAULT_EVENTS
@@ -134,7 +134,7 @@ class History:
             if case in paid:
                 house.pay(self.given[case])
         house.pay(self.second_page)
-        stray = self._stranger()
+        stray = self.house.stranger_pays()
         drills.expire(page["expired"])
         clock.advance(DAY)
         drills.payout()
@@ -175,27 +175,6 @@ class History:
         drills.fail_refund(stray_refund)
         drills.fail_payout(drills.payout()["id"])
         drills.payout()
-
-    def _stranger(self) -> str:
-        """Somebody pays on a page that the same account opened for something else."""
-        now = from_unix(self.sandbox.clock.timestamp())
-        checkout = get_provider("stripe").create_checkout(
-            CheckoutRequest(
-                our_ref="nobody-knows-this",
-                donation_ref="nobody-knows-this",
-                campaign="other",
-                amount=Money(4000, "BYN"),
-                product="Something else",
-                description="",
-                locale="en",
-                success_url="http://other.test/",
-                cancel_url="http://other.test/",
-                notification_url="",
-                expires_at=now + timedelta(hours=2),
-            )
-        )
-        self.house.pay({"checkout_url": checkout.url})
-        return checkout.checkout_ref
 
     def _recorded(self) -> list[ProviderEvent]:
         """All events, with those that the service itself causes (it gives a second payment back) when it is told."""
