@@ -102,7 +102,7 @@ def agree(rows: list[dict[str, Any]], filters: Filters) -> None:
     }
 
 
-@settings(max_examples=8 * TIMES, deadline=None, phases=(Phase.generate,), suppress_health_check=list(HealthCheck))
+@settings(max_examples=5 * TIMES, deadline=None, phases=(Phase.generate,), suppress_health_check=list(HealthCheck))
 @given(
     random_books.facts(), st.lists(MOMENTS, max_size=2), st.lists(st.tuples(MOMENTS, RANGES, st.sampled_from(CHOICES)))
 )

@@ -18,9 +18,9 @@ from ledger import periods
 from ledger.models import JournalEntry
 from tests.webhooks.history import History, differences, recorded
 
-# A minute's worth; HISTORY_EXAMPLES=20 tells twenty times as many.
+# Half a minute's worth; HISTORY_EXAMPLES=20 tells twenty times as many.
 TIMES = int(os.environ.get("HISTORY_EXAMPLES", "1"))
-EXAMPLES = {"sqlite": 12 * TIMES, "postgresql": 4 * TIMES}
+EXAMPLES = {"sqlite": 6 * TIMES, "postgresql": 4 * TIMES}
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
