@@ -15,6 +15,7 @@ from core.clock import utcnow
 from core.db import unit_of_work
 from staff import audit, audit_checks, audit_queries, frame, labels
 from staff.access import Actor, acting, allowed
+from staff.audit_names import name_of
 from staff.audit_queries import Wanted
 
 blueprint = Blueprint("staff_audit", __name__)
@@ -27,11 +28,13 @@ COLUMNS = ("number", "at", "actor", "via", "address", "action", "subject", "befo
 def entries() -> str:
     wanted = Wanted.read(request.args)
     part = audit_queries.part_of_log(wanted, request.args.get("before", type=int))
+    named = [(action, str(name_of(action))) for action in audit_queries.actions()]
     return render_template(
         "staff/audit.html",
         wanted=wanted,
         part=part,
-        action_choices=[("", _("All")), *((action, action) for action in audit_queries.actions())],
+        action_choices=[("", _("All")), *sorted(named, key=lambda choice: choice[1].casefold())],
+        name_of=name_of,
         changes=audit_queries.changes,
         check=audit_queries.last_check(),
         zone=labels.ZONE,
@@ -107,7 +110,8 @@ def verify() -> ResponseReturnValue:
 
 def _card(_actor: Actor) -> str:
     newest = audit_queries.part_of_log(Wanted(), size=3).entries
-    return render_template("staff/_audit_card.html", newest=newest, check=audit_queries.last_check(), zone=labels.ZONE)
+    check = audit_queries.last_check()
+    return render_template("staff/_audit_card.html", newest=newest, check=check, name_of=name_of, zone=labels.ZONE)
 
 
 def init_app(app: Flask) -> None:
