@@ -135,7 +135,7 @@ KINDS: dict[str, Kind] = {
         _l("Amounts do not agree"),
         _l(
             "What is booked is not what was told: correct the entry. Or a line is not its gift at its rate: fetch "
-            "again, then it stands here as a line that says another amount now, and the provider's figures can be taken."
+            "again, then it is in this list as a line that says another amount now; take the provider's figures there."
         ),
         (CORRECT, AGAIN),
     ),

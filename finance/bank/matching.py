@@ -162,8 +162,9 @@ def match_by_hand(line: BankLine, kind: str, ref: str, reason: str, actor: Actor
     """A person says what a line is.
 
     In one currency the amounts of disbursements and sponsors must be equal; a payout may arrive (or go back) short, its
-    bank kept a fee, or in another currency: what differs is posted to suspense, with the reason. Raises `NothingToMatch`,
-    `AmountsDiffer`, `LineTaken`.
+    bank kept a fee, or in another currency: what differs is posted to suspense, with the reason.
+
+    Raises `NothingToMatch`, `AmountsDiffer`, `LineTaken`.
     """
     chosen = next((each for each in open_candidates() if (each.kind, each.ref) == (kind, ref)), None)
     if chosen is None:
