@@ -20,7 +20,7 @@ from donations.state import lock_payment, settle
 from finance import errors
 from finance.findings import resolve
 from finance.matching_provider import at_rate
-from finance.models import VOID, SettlementChange, SettlementLine
+from finance.models import KEPT, NAMED, VOID, SettlementChange, SettlementLine
 from finance.services import rebook_line, take_fee_back
 from ledger.corrections import moved_by, rebook, standing_entries, take_back
 from ledger.models import JournalEntry, LedgerException
@@ -32,8 +32,6 @@ from staff.access import Actor
 FIGURES, ENTRY_BACK, LINE_OUT, BOOK, REBOOK = "figures", "entry_back", "line_out", "book", "rebook"
 DIFFERENT = ("line_differs", "fee_changed")
 FACTS = ("payment", "refund", "settlement")
-KEPT = ("kind", "currency", "amount_minor", "fee_minor", "net_minor", "exchange_rate")
-NAMED = ("payment_ref", "refund_ref", "dispute_ref", "payout_ref")
 LONGEST = 200 - len(BY_CORRECTION)
 
 State = dict[str, Any]

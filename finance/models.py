@@ -12,6 +12,9 @@ from core.money import Money
 from donations.models import Payment, Refund
 from ledger.models import Fund
 
+# What a correction may change of a line: what it says, and what it names.
+KEPT = ("kind", "currency", "amount_minor", "fee_minor", "net_minor", "exchange_rate")
+NAMED = ("payment_ref", "refund_ref", "dispute_ref", "payout_ref")
 VOID = "void"  # kind of a line that stood here only: its amounts are zero, and it names nothing
 
 

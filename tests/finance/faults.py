@@ -146,7 +146,7 @@ def edited_balance(march: March) -> None:
 
 
 def line_of(kind: str, *, newest: bool = False) -> SettlementLine:
-    order = SettlementLine.id.desc() if newest else SettlementLine.id.asc()
+    order = SettlementLine.created_at.desc() if newest else SettlementLine.id.asc()
     line = db.session.scalars(sa.select(SettlementLine).where(SettlementLine.kind == kind).order_by(order)).first()
     db.session.rollback()
     assert line is not None

@@ -183,7 +183,8 @@ def test_a_fee_that_changes_again_is_found_again_and_a_closed_month_is_corrected
     db.session.remove()
     close(Month(2026, 3), march.now)
     line = line_of("charge", newest=True)
-    march.edit(ref, fee=line.fee_minor + 5, net=line.net_minor - 5)
+    fee = line.fee_minor
+    march.edit(ref, fee=fee + 5, net=line.net_minor - 5)
     look(march)
     assert march.found() == {"fee_changed"}
     resolve(march, {"fee_changed": correct})
@@ -200,7 +201,7 @@ def test_a_fee_that_changes_again_is_found_again_and_a_closed_month_is_corrected
     }
     assert [result.name for result in run_checks(march.now) if result.failures] == []
     said = db.session.scalars(sa.select(SettlementChange.fee_minor).order_by(SettlementChange.id)).all()
-    assert said == [line.fee_minor - 7, line.fee_minor]
+    assert said == [fee - 7, fee]
 
 
 def test_two_people_at_once_correct_once(march: March) -> None:
