@@ -186,8 +186,10 @@ def test_a_refund_that_the_provider_refused_says_why_and_when_and_is_ordered_aga
     browser, page = at_desk("anna"), f"/staff/exceptions/{number('unknown_payment')}"
     browser.get(page)
     browser.post(f"{page}/refund", {"reason": "not for us"})
+    db.session.rollback()
     with patch.object(type(get_provider("stripe")), "create_refund", side_effect=ProviderRefused("charge_disputed")):
         ask_for_due(utcnow())
+    db.session.expire_all()
     refused = db.session.scalars(sa.select(StrayRefund)).one()
     assert (refused.state, refused.refused_at is not None) == ("refused", True)
     told = browser.get(page).text
@@ -196,6 +198,7 @@ def test_a_refund_that_the_provider_refused_says_why_and_when_and_is_ordered_aga
     assert refused.failure_code in told
     assert browser.post(f"{page}/refund", {"reason": "once more"}).status_code == 303
     assert "The provider refused the refund" not in browser.get(page).text
+    db.session.rollback()
     ask_for_due(utcnow())
     db.session.expire_all()
     states = db.session.scalars(sa.select(StrayRefund.state).order_by(StrayRefund.id)).all()
