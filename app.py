@@ -31,6 +31,7 @@ import finance.bank.pages
 import finance.books_cli
 import finance.cli
 import finance.exception_pages
+import finance.exceptions_cli
 import finance.exports.api
 import finance.exports.cli
 import finance.exports.jobs
@@ -151,6 +152,7 @@ def create_app(settings: Mapping[str, Any] | None = None) -> Flask:
         finance.exports.cli,
         finance.books_cli,
         finance.bank.cli,
+        finance.exceptions_cli,
         finance.runs_cli,
         webhooks.api,
         webhooks.cli,

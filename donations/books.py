@@ -6,6 +6,7 @@ from core.money import Money
 from donations.models import Dispute, Donation, Payment, Refund
 from ledger import accounts
 from ledger.accounts import AccountRef
+from ledger.corrections import rebook
 from ledger.models import Fund
 from ledger.services import (
     Source,
@@ -92,6 +93,24 @@ def _post_movements(dispute: Dispute, fund: Fund, donation_id: int, now: datetim
             occurred_at=given_back.occurred_at,
             recorded_at=now,
         )
+
+
+def rebook_fact(fact: Payment | Refund, now: datetime) -> bool:
+    """Make the entries of a payment that came, or of a refund, what the row says; False when they are so already.
+
+    The caller holds its donation. Raises `UnbalancedEntry` when somebody has changed an entry in the database.
+    """
+    payment = fact if isinstance(fact, Payment) else fact.payment
+    fund, amount = payment.donation.campaign.fund, fact.amount
+    receivable = accounts.receivable(fact.provider, fund)
+    if isinstance(fact, Payment):
+        source, occurred_at = Source("payment", fact.public_id, "gift"), fact.succeeded_at or now
+        lines = transfer(receivable, accounts.of_fund(fund, "gift"), amount)
+    else:
+        source, occurred_at = Source("refund", fact.public_id, "refund"), fact.created_at
+        moves = fact.state in ACTIVE_REFUNDS
+        lines = transfer(accounts.of_fund(fund, "refund"), receivable, amount) if moves else []
+    return rebook(source, lines, occurred_at=occurred_at, recorded_at=now, donation_id=payment.donation_id)
 
 
 # Suspense: money that the provider moved and that belongs to no fund we know.

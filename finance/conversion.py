@@ -90,11 +90,13 @@ def _within(month: Month) -> sa.ColumnElement[bool]:
 
 def _moved(month: Month) -> sa.Select[Any]:
     """(fund, foreign currency, whether it came, how much of it, at what cost) of the month's conversions."""
+    taken_back = sa.and_(JournalEntry.source_type == "settlement", JournalEntry.reverses_id.is_not(None))
     sides = (
         sa.select(
             Posting.entry_id,
             Posting.currency,
             sa.func.sum(Posting.debit_minor - Posting.credit_minor).label("net"),
+            sa.func.max(sa.case((taken_back, 1), else_=0)).label("taken_back"),
         )
         .join(Account, sa.and_(Account.id == Posting.account_id, Account.kind == "conversion"))
         .join(JournalEntry, JournalEntry.id == Posting.entry_id)
@@ -112,7 +114,8 @@ def _moved(month: Month) -> sa.Select[Any]:
         .cte("owners")
     )
     foreign, own = sides.alias("foreign_side"), sides.alias("own_side")
-    came = sa.case((foreign.c.net < 0, 1), else_=0)
+    # What a correction takes back of a settlement is less that came (or left), not more that left (or came).
+    came = sa.case((foreign.c.net < 0, 1 - foreign.c.taken_back), else_=foreign.c.taken_back)
     return (
         sa.select(
             Fund.id, foreign.c.currency, came, -sa.func.sum(foreign.c.net), sa.func.coalesce(sa.func.sum(own.c.net), 0)

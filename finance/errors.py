@@ -199,6 +199,33 @@ class Resolved(Conflict):
     text = _l("This has been resolved meanwhile. The page shows how it stands now.")
 
 
+class NotCorrectable(Conflict):
+    code = "exception_not_correctable"
+    text = _l("No entry would resolve this. The page says what may help.")
+
+
+class NotBornOut(Conflict):
+    code = "correction_not_born_out"
+    text = _l("Neither our record nor what is booked is what the provider settled. Compare it at the provider first.")
+
+
+class FiguresFirst(Conflict):
+    code = "correction_figures_first"
+    text = _l("The provider says other figures of this line: take those first, from their own matter in this list.")
+
+
+class LineNotListed(Conflict):
+    code = "correction_line_not_listed"
+    text = _l(
+        "The provider does not list this line: it must not be booked. Take it out, from its own matter in this list."
+    )
+
+
+class EntryEdited(Conflict):
+    code = "correction_entry_edited"
+    text = _l("An entry of this was changed in the database itself, so no entry can correct it. Tell the operator.")
+
+
 class NoRate(Conflict):
     code = "fee_without_rate"
     text = _l("No gift of this fund was settled in that currency yet, so there is no rate for the fee.")

@@ -6,6 +6,7 @@ from typing import Any
 from flask_babel import lazy_gettext as _l
 
 AGAIN, ASIDE, LINK, REFUND, FEE, RETRY = "again", "aside", "link", "refund", "fee", "retry"
+CORRECT = "correct"
 
 
 @dataclass(frozen=True)
@@ -88,18 +89,27 @@ KINDS: dict[str, Kind] = {
     ),
     "line_differs": Kind(
         _l("A line of the provider says another amount now"),
-        _l("Our copy of the line was changed, or the provider corrected it. Compare it at the provider."),
-        (AGAIN,),
+        _l(
+            "Our copy of the line was changed, or the provider corrected it. Take the provider's figures: what was "
+            "booked of the line is taken back and booked anew."
+        ),
+        (CORRECT, AGAIN),
     ),
     "fee_changed": Kind(
         _l("The provider's fee is another one now"),
-        _l("The provider changed a fee after it was booked, or our copy was changed. Compare it at the provider."),
-        (AGAIN,),
+        _l(
+            "The provider changed a fee after it was booked, or our copy was changed. Take the provider's figures: "
+            "what was booked of the line is taken back and booked anew."
+        ),
+        (CORRECT, AGAIN),
     ),
     "line_not_at_provider": Kind(
         _l("A line that the provider does not list"),
-        _l("It was written into our database by hand, or it belongs to another account. Tell the operator."),
-        (AGAIN,),
+        _l(
+            "It was written into our database by hand, or it belongs to another account. Fetch again; if the provider "
+            "still does not list it, take it out."
+        ),
+        (AGAIN, CORRECT),
     ),
     # Compared every day
     "missing_settlement": Kind(
@@ -109,17 +119,25 @@ KINDS: dict[str, Kind] = {
     ),
     "missing_entry": Kind(
         _l("Known, but not booked"),
-        _l("The entry is missing in our books. Fetch again; if it stays, tell the operator: our software has a fault."),
-        (AGAIN,),
+        _l("It happened, and its entry is missing in our books. Book it; and tell the operator how it came to this."),
+        (CORRECT, AGAIN),
     ),
     "doubled_row": Kind(
         _l("Booked or told twice"),
-        _l("There is an entry or a line for which nothing happened. Tell the operator; nothing corrects it by itself."),
+        _l(
+            "An entry for which nothing happened: take it back. Two lines of the provider for one thing: it charged "
+            "twice, then ask it and explain; or it lists only one of them, then take the other one out where this list "
+            "names it."
+        ),
+        (CORRECT,),
     ),
     "wrong_amount": Kind(
         _l("Amounts do not agree"),
-        _l("What is booked is not what was told, or a line is not its gift at its rate. Somebody changed a row."),
-        (AGAIN,),
+        _l(
+            "What is booked is not what was told: correct the entry. Or a line is not its gift at its rate: fetch "
+            "again, then it is in this list as a line that says another amount now; take the provider's figures there."
+        ),
+        (CORRECT, AGAIN),
     ),
     "refund_not_at_provider": Kind(
         _l("A refund that the provider does not know"),
@@ -130,6 +148,13 @@ KINDS: dict[str, Kind] = {
         _l("A payout is not the sum of its lines"),
         _l("The provider kept something back, or lines are missing here. Fetch again, then ask the provider."),
         (AGAIN,),
+    ),
+    "payout_failed_at_bank": Kind(
+        _l("A payout that failed after the bank had it"),
+        _l(
+            "The bank's line that takes the money back is not imported yet. It is matched by itself; if it has another "
+            "amount, say on its page that it is this payout sent back."
+        ),
     ),
     "payout_unmatched": Kind(
         _l("A payout that is in no statement"),

@@ -14,9 +14,10 @@ from core.cells import write_table
 from core.clock import utcnow
 from core.db import db, unit_of_work
 from core.errors import DomainError
+from core.i18n import format_money
 from core.money import Money
 from donations.models import Donation
-from finance import errors, exceptions, names, runs, stray_refunds
+from finance import corrections, errors, exceptions, names, runs, stray_refunds
 from finance.exception_kinds import KINDS, kind_of
 from finance.exceptions import Wanted
 from finance.forms import read_text
@@ -137,8 +138,11 @@ def _page(row: LedgerException, refusal: DomainError | None = None) -> str:
         row=row,
         kind=kind_of(row.kind),
         amount=amount_of(row),
+        told=lambda minor: format_money(Money(minor, row.details["currency"])),
         acts=exceptions.acts_of(row),
+        correction=corrections.act_of(row),
         refund=stray_refunds.of_exception(row),
+        refused=stray_refunds.refused_of(row),
         donation=donation,
         where=_where(row),
         funds=[(fund.code, str(fund.name)) for fund in db.session.scalars(sa.select(Fund).order_by(Fund.code))],
@@ -201,6 +205,14 @@ def fee(number: int) -> ResponseReturnValue:
         exceptions.charge_to_fund(row, fund, why, actor, now)
 
     return _act(number, _("It is charged to the fund's fees."), charge)
+
+
+@blueprint.post("/staff/exceptions/<int:number>/correct")
+@allowed("finance", "admin")
+def correct(number: int) -> ResponseReturnValue:
+    """Make the books say what happened, by entries only."""
+    done, now = _("The books are corrected. The next comparison shows whether everything agrees."), utcnow()
+    return _act(number, done, lambda row, why, actor: corrections.correct(row, why, actor, now))
 
 
 @blueprint.post("/staff/exceptions/<int:number>/link")

@@ -6,20 +6,23 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from core.db import db, rows_changed
+from core.db import db
 from core.money import Money
 from donations.books import stray_source
 from donations.models import Donation, Payment
 from donations.state import apply_payment_fact
-from finance import errors
-from finance.exception_kinds import ASIDE, FEE, LINK, REFUND, RETRY, kind_of
+from finance import corrections, errors
+from finance.corrections import line_of
+from finance.exception_kinds import ASIDE, CORRECT, FEE, LINK, REFUND, RETRY, kind_of
+from finance.findings import resolve
 from finance.models import SettlementLine
 from finance.run_models import StrayRefund
 from finance.services import set_aside
 from finance.strays import PREFIX
 from ledger import accounts
+from ledger.corrections import book_again
 from ledger.models import Account, Fund, JournalEntry, LedgerException, Posting
-from ledger.services import Line, Source, post_entry, transfer
+from ledger.services import Line, Source, transfer
 from payments.base import PaymentFact, PaymentState, SettlementKind
 from staff import audit
 from staff.access import Actor
@@ -79,10 +82,11 @@ def acts_of(exception: LedgerException) -> tuple[str, ...]:
     if exception.resolved_at is not None:
         return ()
     possible = {
-        ASIDE: lambda: (line := _line(exception)) is not None and line.posted_at is None,
+        ASIDE: lambda: (line := line_of(exception)) is not None and line.posted_at is None,
         LINK: lambda: stray_of(exception) is not None,
         REFUND: lambda: stray_of(exception) is not None,
-        FEE: lambda: _line(exception) is not None,
+        FEE: lambda: line_of(exception) is not None,
+        CORRECT: lambda: corrections.act_of(exception) is not None,
         RETRY: lambda: exception.kind in _acts,
     }
     return tuple(act for act in kind_of(exception.kind).acts if act not in possible or possible[act]())
@@ -90,16 +94,16 @@ def acts_of(exception: LedgerException) -> tuple[str, ...]:
 
 def explain(exception: LedgerException, reason: str, actor: Actor, now: datetime) -> None:
     """A person knows why it is so, and that nothing has to be booked. Raises `Resolved`."""
-    _resolve(exception, reason, actor, now)
+    resolve(exception, reason, actor, now)
     _record("exception.explained", exception, actor, now, reason=reason)
 
 
 def put_aside(exception: LedgerException, reason: str, actor: Actor, now: datetime) -> None:
     """Book the provider's line to suspense. Raises `Resolved`."""
-    line = _line(exception)
+    line = line_of(exception)
     if line is None or not set_aside(line, now):
         raise errors.Resolved
-    _resolve(exception, reason, actor, now)
+    resolve(exception, reason, actor, now)
     _record("exception.to_suspense", exception, actor, now, reason=reason)
 
 
@@ -108,15 +112,15 @@ def charge_to_fund(exception: LedgerException, fund: Fund, reason: str, actor: A
 
     Raises `Resolved`, `NoRate`.
     """
-    line = _line(exception)
+    line = line_of(exception)
     if line is None:
         raise errors.Resolved
     net = Money(line.net_minor, line.currency)
     lines = _fee_from_suspense(net, fund, line)
     source = Source("settlement_fee", line.ref, "fee")
-    if not lines or not post_entry(source, lines, occurred_at=line.created_at, recorded_at=now):
+    if not lines or not book_again(source, lines, occurred_at=line.created_at, recorded_at=now):
         raise errors.Resolved
-    _resolve(exception, reason, actor, now)
+    resolve(exception, reason, actor, now)
     _record("exception.charged_to_fund", exception, actor, now, reason=reason, fund=fund.code)
 
 
@@ -176,7 +180,7 @@ def link_to_donation(exception: LedgerException, number: str, reason: str, actor
         payment_ref=stray.payment_ref,
     )
     apply_payment_fact(stray.provider, fact, now)
-    _resolve(exception, reason, actor, now, anyway=True)
+    resolve(exception, reason, actor, now, anyway=True)
     _record("exception.linked", exception, actor, now, reason=reason, donation=donation.public_id)
     return donation
 
@@ -235,23 +239,6 @@ def _amount_of(entry: JournalEntry) -> Money:
         .where(Posting.entry_id == entry.id, Account.kind == "receivable")
     )
     return Money(*db.session.execute(query).one())
-
-
-def _line(exception: LedgerException) -> SettlementLine | None:
-    if exception.source_type != "settlement":
-        return None
-    return db.session.scalar(sa.select(SettlementLine).where(SettlementLine.ref == exception.source_id))
-
-
-def _resolve(exception: LedgerException, reason: str, actor: Actor, now: datetime, *, anyway: bool = False) -> None:
-    this = LedgerException.id == exception.id
-    if not anyway:
-        this = sa.and_(this, LedgerException.resolved_at.is_(None))
-    resolved = db.session.execute(
-        sa.update(LedgerException).where(this).values(resolved_at=now, resolution=reason[:200], resolved_by=actor.email)
-    )
-    if rows_changed(resolved) != 1:
-        raise errors.Resolved
 
 
 def _record(action: str, exception: LedgerException, actor: Actor, now: datetime, **after: str) -> None:

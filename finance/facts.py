@@ -14,7 +14,7 @@ from core.days import local_day, text_part
 from donations.models import Campaign, Donation
 from finance.filters import DEFAULT_ZONE, DIRECT, ELSEWHERE, NOBODY
 from ledger.models import Account, JournalEntry, Posting
-from ledger.sums import NO_GIFT, by_value, is_first_gift
+from ledger.sums import NO_GIFT, by_value, gifts_counted
 from offices.models import Office, Placement
 
 # Credits less debits of the fund's accounts are what it gained; these figures are shown as what was lost or is owed.
@@ -62,7 +62,7 @@ def entries(*where: sa.ColumnElement[bool]) -> sa.Select[Any]:
             JournalEntry.occurred_at.label("occurred_at"),
             JournalEntry.recorded_at.label("recorded_at"),
             sa.func.coalesce(sa.func.max(code), _word(NOBODY)).label("provider"),
-            sa.case((is_first_gift(), 1), else_=0).label("gifts"),
+            gifts_counted().label("gifts"),
             *(amount.label(name) for name, amount in amounts().items()),
         )
         .select_from(JournalEntry)

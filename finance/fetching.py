@@ -13,15 +13,19 @@ import sqlalchemy as sa
 from core.db import db, insert_if_absent, unit_of_work
 from core.money import Money
 from donations.models import Payment
-from finance.models import PayoutRecord, SettlementLine
+from finance.models import VOID, PayoutRecord, SettlementLine
 from finance.run_models import SettlementMark
 from finance.services import PAYOUT_ENDED, PAYOUT_KINDS, record_payout, record_settlement
+from ledger.models import LedgerException
 from ledger.services import close_exception, open_exception
 from payments.base import PaymentProvider, ProviderRefused, Settlement
 
 OVERLAP = timedelta(days=3)  # lines may appear later than they were made
 WINDOW = timedelta(days=1)
 BATCH = 100
+# Kinds of what is wrong with a line that the provider's own word of it may clear up.
+DOUBTFUL = ("line_differs", "fee_changed", "line_not_at_provider", "wrong_amount", "missing_entry", "doubled_row")
+MOST_DOUBTFUL = 100  # of one run
 
 
 @dataclass
@@ -96,7 +100,9 @@ def _watch_vanished(
 ) -> None:
     """Lines that we hold of a time, and that the provider does not list: shown until it does."""
     listed = {line.ref for line in lines}
-    query = sa.select(SettlementLine).where(SettlementLine.provider == provider, SettlementLine.created_at >= start)
+    query = sa.select(SettlementLine).where(
+        SettlementLine.provider == provider, SettlementLine.created_at >= start, SettlementLine.kind != VOID
+    )
     if end is not None:
         query = query.where(SettlementLine.created_at < end)
     with unit_of_work() as session:
@@ -106,6 +112,29 @@ def _watch_vanished(
                 open_exception("line_not_at_provider", "settlement", row.ref, now=now, amount=amount)
             else:
                 close_exception("line_not_at_provider", "settlement", row.ref, now=now)
+
+
+def read_doubtful(provider: PaymentProvider, now: datetime) -> int:
+    """Read lines again that something is wrong with, however old they are; how many moments were asked for. Commits.
+
+    Raises `ProviderDown`, `ProviderRefused`.
+    """
+    doubt = sa.select(LedgerException.source_id).where(
+        LedgerException.kind.in_(DOUBTFUL),
+        LedgerException.source_type.in_(("settlement", "line")),
+        LedgerException.resolved_at.is_(None),
+    )
+    query = sa.select(SettlementLine.created_at).where(
+        SettlementLine.provider == provider.name, SettlementLine.ref.in_(doubt)
+    )
+    moments = sorted({moment.replace(microsecond=0) for moment in db.session.scalars(query)})[:MOST_DOUBTFUL]
+    db.session.rollback()
+    for start in moments:
+        end = start + timedelta(seconds=1)
+        lines = list(provider.list_settlements(since=start, until=end))
+        record_lines(provider.name, lines, now)
+        _watch_vanished(provider.name, start, end, lines, now)
+    return len(moments)
 
 
 def _payouts_to_read(provider: str) -> set[str]:

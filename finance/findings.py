@@ -7,10 +7,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from core.db import db
+from core.db import db, rows_changed
 from core.money import Money
+from finance import errors
 from ledger.models import LedgerException
 from ledger.services import BY_ITSELF, open_exception
+from staff.access import Actor
 
 # Kinds that a comparison opens, and closes when it finds them no more. Others are closed by what opened them.
 COMPARED = (
@@ -21,6 +23,7 @@ COMPARED = (
     "refund_not_at_provider",
     "payout_short",
     "payout_unmatched",
+    "payout_failed_at_bank",
     "bank_line_unknown",
     "bank_line_doubled",
     "spending_not_at_bank",
@@ -51,7 +54,7 @@ def show(findings: Iterable[Finding], now: datetime, kinds: Iterable[str] = COMP
     """
     found = {finding.key: finding for finding in findings}
     for each in found.values():
-        _open(each, now)
+        open_finding(each, now)
     standing = sa.select(LedgerException).where(
         LedgerException.kind.in_(tuple(kinds)), LedgerException.resolved_at.is_(None)
     )
@@ -65,7 +68,9 @@ def show(findings: Iterable[Finding], now: datetime, kinds: Iterable[str] = COMP
     return left
 
 
-def _open(finding: Finding, now: datetime) -> None:
+def open_finding(finding: Finding, now: datetime) -> None:
+    """Put it into the queue, with these details; what was explained is back when its amount is another one now, and
+    what the books were corrected for in any case."""
     amount, details = finding.amount, dict(finding.details)
     opened = open_exception(
         finding.kind,
@@ -92,3 +97,14 @@ def _open(finding: Finding, now: datetime) -> None:
     explained = LedgerException.resolved_at.is_not(None)
     db.session.execute(sa.update(LedgerException).where(this, explained, changed).values(**values, **anew))
     db.session.execute(sa.update(LedgerException).where(this, ~explained).values(**values))
+
+
+def resolve(exception: LedgerException, resolution: str, actor: Actor, now: datetime, *, anyway: bool = False) -> None:
+    """A person has done something about it: one guarded update, so one of two people at once. Raises `Resolved`."""
+    this = LedgerException.id == exception.id
+    if not anyway:
+        this = sa.and_(this, LedgerException.resolved_at.is_(None))
+    values = {"resolved_at": now, "resolution": resolution[:200], "resolved_by": actor.email}
+    resolved = db.session.execute(sa.update(LedgerException).where(this).values(**values))
+    if rows_changed(resolved) != 1:
+        raise errors.Resolved

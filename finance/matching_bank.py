@@ -21,7 +21,12 @@ def bank_findings(now: datetime) -> Iterator[Finding]:
     today, read = local_day(now, periods.ZONE), _read_through()
     for each in open_candidates():
         last = read.get(each.amount.currency)
-        if each.kind == "payout":
+        if not each.sure:
+            continue
+        if each.kind == "payout_back":
+            details = {"day": each.day.isoformat(), "statements": last.isoformat() if last else None}
+            yield Finding("payout_failed_at_bank", "payout", each.ref, -each.amount, None, details)
+        elif each.kind == "payout":
             if each.day + PATIENCE < today:
                 details = {"day": each.day.isoformat(), "statements": last.isoformat() if last else None}
                 yield Finding("payout_unmatched", "payout", each.ref, each.amount, None, details)

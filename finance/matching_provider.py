@@ -15,6 +15,7 @@ from finance.findings import Finding
 from finance.models import PayoutRecord, SettlementLine
 from finance.services import PAYOUT_ENDED, PAYOUT_KINDS
 from ledger.models import Account, JournalEntry, Posting
+from ledger.services import is_standing
 from payments.base import SettlementKind
 
 PATIENCE = timedelta(days=3)  # until a line of the provider is missed
@@ -34,47 +35,40 @@ def provider_findings(now: datetime) -> Iterator[Finding]:
     yield from _payouts()
 
 
-def _moved(entry_id: Any, kind: str) -> Any:
-    """Debits less credits of an entry on accounts of this kind."""
+def _receivable(source_type: str, source_id: Any) -> Any:
+    """Debits less credits on receivables of all entries of a fact, with what takes them back; null without any."""
+    moved = sa.case((Account.kind == "receivable", Posting.debit_minor - Posting.credit_minor), else_=0)
     return (
-        sa.select(sa.func.coalesce(sa.func.sum(Posting.debit_minor - Posting.credit_minor), 0))
+        sa.select(sa.func.sum(moved))
+        .select_from(JournalEntry)
+        .join(Posting, Posting.entry_id == JournalEntry.id)
         .join(Account, Account.id == Posting.account_id)
-        .where(Posting.entry_id == entry_id, Account.kind == kind)
+        .where(JournalEntry.source_type == source_type, JournalEntry.source_id == sa.type_coerce(source_id, sa.String))
         .scalar_subquery()
     )
 
 
 def _gifts() -> Iterator[Finding]:
     """Every payment that came has its entry, of its amount."""
-    entry = sa.and_(
-        JournalEntry.source_type == "payment",
-        JournalEntry.source_id == sa.type_coerce(Payment.public_id, sa.String),
-        JournalEntry.kind == "gift",
-    )
-    booked = sa.case((JournalEntry.id.is_not(None), _moved(JournalEntry.id, "receivable")))
-    query = (
-        sa.select(
-            Payment.public_id, Payment.donation_id, Payment.amount_minor, Payment.currency, booked.label("booked")
-        )
-        .outerjoin(JournalEntry, entry)
-        .where(Payment.state == "succeeded")
-    )
-    yield from _compared("payment", query.subquery())
+    booked = _receivable("payment", Payment.public_id).label("booked")
+    query = sa.select(Payment.public_id, Payment.donation_id, Payment.amount_minor, Payment.currency, booked)
+    yield from _compared("payment", query.where(Payment.state == "succeeded").subquery())
 
 
 def _refunds(now: datetime) -> Iterator[Finding]:
-    """Every refund that moves money has its entry, and is known at the provider."""
-    entry = sa.and_(
-        JournalEntry.source_type == "refund",
-        JournalEntry.source_id == sa.type_coerce(Refund.public_id, sa.String),
-        JournalEntry.kind == "refund",
-    )
-    booked = sa.case((JournalEntry.id.is_not(None), -_moved(JournalEntry.id, "receivable")))
+    """Every refund that moves money has its entry, one that moves none has none left, and the provider knows it."""
+    moves = Refund.state.in_(BOOKED_REFUNDS)
+    expected, booked = sa.case((moves, Refund.amount_minor), else_=0), -_receivable("refund", Refund.public_id)
     query = (
-        sa.select(Refund.public_id, Payment.donation_id, Refund.amount_minor, Refund.currency, booked.label("booked"))
+        sa.select(
+            Refund.public_id,
+            Payment.donation_id,
+            expected.label("amount_minor"),
+            Refund.currency,
+            sa.case((moves, booked), else_=sa.func.coalesce(booked, 0)).label("booked"),
+        )
         .join(Payment, Payment.id == Refund.payment_id)
-        .outerjoin(JournalEntry, entry)
-        .where(Refund.state.in_(BOOKED_REFUNDS), Payment.state == "succeeded")
+        .where(Payment.state == "succeeded")
     )
     yield from _compared("refund", query.subquery())
     line = _line_of(Refund.provider, SettlementKind.REFUND, SettlementLine.refund_ref == Refund.refund_ref)
@@ -94,13 +88,16 @@ def _compared(what: str, rows: Any) -> Iterator[Finding]:
         if row.booked is None:
             yield Finding("missing_entry", what, row.public_id, amount, row.donation_id)
         else:
-            details = {"booked": int(row.booked), "expected": row.amount_minor}
+            details = {"booked": int(row.booked), "expected": int(row.amount_minor)}
             off = Money(int(row.booked), row.currency) - amount
             yield Finding("wrong_amount", what, row.public_id, off, row.donation_id, details)
 
 
 def _entries_without_facts() -> Iterator[Finding]:
-    """Entries that stand for a fact we have no row of: something was booked that did not happen, or happened once."""
+    """Entries that stand for a fact we have no row of: something was booked that did not happen, or happened once.
+
+    Taken back, they are gone.
+    """
     payment = sa.exists().where(
         sa.type_coerce(Payment.public_id, sa.String) == JournalEntry.source_id, Payment.state == "succeeded"
     )
@@ -109,7 +106,8 @@ def _entries_without_facts() -> Iterator[Finding]:
     line = sa.exists().where(SettlementLine.ref == JournalEntry.source_id)
     facts = (("payment", payment), ("refund", refund), ("dispute", movement), ("settlement", line))
     for what, fact in facts:
-        query = sa.select(JournalEntry).where(JournalEntry.source_type == what, ~fact).order_by(JournalEntry.id)
+        query = sa.select(JournalEntry).where(JournalEntry.source_type == what, ~fact, is_standing())
+        query = query.order_by(JournalEntry.id)
         for entry in db.session.scalars(query):
             details = {"entry": f"{entry.source_type} {entry.source_id} {entry.kind}"}
             yield Finding("doubled_row", "entry", str(entry.id), _size(entry), entry.donation_id, details)
@@ -216,7 +214,7 @@ def _wrong_lines() -> Iterator[Finding]:
         for here, there in db.session.execute(pairs).all():
             of_pair = joined.where(model.currency == here, SettlementLine.currency == there)
             for row, minor, currency in db.session.execute(of_pair.where(_is_off(model, here, there))):
-                expected = _at_rate(minor, currency, row)
+                expected = at_rate(minor, currency, row)
                 details = {"expected": expected, "settled": abs(row.amount_minor)}
                 off = Money(abs(row.amount_minor) - (expected or 0), row.currency)
                 yield Finding("wrong_amount", "line", row.ref, off, None, details)
@@ -232,7 +230,8 @@ def _is_off(model: Any, here: str, there: str) -> Any:
     return sa.or_(SettlementLine.exchange_rate.is_(None), sa.func.abs(settled - given * rate * scale) > 1.0)
 
 
-def _at_rate(minor: int, currency: str, row: SettlementLine) -> int | None:
+def at_rate(minor: int, currency: str, row: SettlementLine) -> int | None:
+    """An amount at a line's own rate, in minor units of the line's currency; None when the line tells no rate."""
     if row.exchange_rate is None:
         return minor if currency == row.currency else None
     return round(Decimal(minor) * Decimal(row.exchange_rate).scaleb(EXPONENTS[row.currency] - EXPONENTS[currency]))

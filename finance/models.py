@@ -12,9 +12,17 @@ from core.money import Money
 from donations.models import Payment, Refund
 from ledger.models import Fund
 
+# What a correction may change of a line: what it says, and what it names.
+KEPT = ("kind", "currency", "amount_minor", "fee_minor", "net_minor", "exchange_rate")
+NAMED = ("payment_ref", "refund_ref", "dispute_ref", "payout_ref")
+VOID = "void"  # kind of a line that stood here only: its amounts are zero, and it names nothing
+
 
 class SettlementLine(Base):
-    """A line of a provider's own account, as it gave it. `posted_at` is null while its payment is unknown to us."""
+    """A line of a provider's own account, as it gave it. `posted_at` is null while its payment is unknown to us.
+
+    It never changes but by a correction (`finance.corrections`), which keeps what it said before (`SettlementChange`).
+    """
 
     __tablename__ = "settlement_lines"
     __table_args__ = (
@@ -47,6 +55,26 @@ class SettlementLine(Base):
     # When we learned of the line and of its payout; null for what was there before that was kept.
     recorded_at: Mapped[datetime | None]
     payout_recorded_at: Mapped[datetime | None]
+
+
+class SettlementChange(Base):
+    """What a line said until it was corrected: reports of a moment before that say it still. Rows are only added."""
+
+    __tablename__ = "settlement_changes"
+
+    id: Mapped[int] = mapped_column(BigKey, primary_key=True)
+    line_id: Mapped[int] = mapped_column(sa.ForeignKey("settlement_lines.id"), index=True)
+    changed_at: Mapped[datetime]
+    kind: Mapped[str] = mapped_column(sa.String(20))
+    currency: Mapped[str] = mapped_column(sa.String(3))
+    amount_minor: Mapped[int] = mapped_column(sa.BigInteger)
+    fee_minor: Mapped[int] = mapped_column(sa.BigInteger)
+    net_minor: Mapped[int] = mapped_column(sa.BigInteger)
+    exchange_rate: Mapped[str | None] = mapped_column(sa.String(40))
+    payment_ref: Mapped[str | None] = mapped_column(sa.String(255))
+    refund_ref: Mapped[str | None] = mapped_column(sa.String(255))
+    dispute_ref: Mapped[str | None] = mapped_column(sa.String(255))
+    payout_ref: Mapped[str | None] = mapped_column(sa.String(255))
 
 
 class PayoutRecord(Base):

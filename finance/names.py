@@ -6,6 +6,7 @@ from flask_babel import lazy_gettext as _l
 
 from core.errors import DomainError
 from ledger import periods
+from ledger.corrections import TAKEN_BACK, plain_kind
 from offices.queries import offices
 
 DONATION_STATUS_NAMES = {
@@ -78,6 +79,7 @@ ENTRY_NAMES = {
     "fx": _l("Difference of exchange rates"),
     "fee": _l("Payment provider’s fee"),
     "payout": _l("Payout to the bank"),
+    "payout_back": _l("Payout that the bank sent back"),
     "payout_failure": _l("Payout that failed"),
     "other": _l("Other line of the provider"),
     "paid": _l("Payment of the sponsor"),
@@ -90,6 +92,13 @@ def entry_name(kind: str) -> Any:
     """What an entry of this kind is called; every kind has a name."""
     if kind in ENTRY_NAMES:
         return ENTRY_NAMES[kind]
+    if (plain := plain_kind(kind)) != kind:
+        entry = entry_name(plain)
+        return (
+            _l("Taken back: %(entry)s", entry=entry)
+            if TAKEN_BACK in kind
+            else _l("Booked anew: %(entry)s", entry=entry)
+        )
     return _l("Found what it belongs to") if kind.endswith("_placed") else ENTRY_NAMES["suspense"]
 
 

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from core.db import db, unit_of_work
 from core.money import Money
 from finance.bank.matching import match_lines
-from finance.fetching import Fetched, fetch
+from finance.fetching import Fetched, fetch, read_doubtful
 from finance.findings import COMPARED, Finding, show
 from finance.jobs import look_at_unposted_lines, replace_lines
 from finance.matching_bank import bank_findings
@@ -60,8 +60,20 @@ def reconcile(now: datetime, since: datetime | None = None) -> Reconciled:
         # Without the provider's answer nothing is known of its balance: what was found before stays.
         kinds = [kind for kind in COMPARED if kind != "balance_differs" or not unread]
         show([*provider_findings(now), *bank_findings(now), *balances], now, kinds)
+    for provider in all_providers():
+        if provider.name not in unread:
+            _look_again(provider, now, done)
     done.found = open_by_kind()
     return done
+
+
+def _look_again(provider: PaymentProvider, now: datetime, done: Reconciled) -> None:
+    """What the provider says of the lines that do not agree, however old they are."""
+    try:
+        read_doubtful(provider, now)
+    except (ProviderDown, ProviderRefused) as error:
+        log.warning("reconciliation: lines of %s cannot be read again: %s", provider.name, error.code)
+        done.problems.append(f"{provider.name}: {error.code}")
 
 
 def _read(provider: PaymentProvider, now: datetime, since: datetime | None, done: Reconciled) -> list[Finding]:

@@ -101,6 +101,7 @@ class StrayRefund(Base):
     next_try_at: Mapped[datetime | None]
     tries: Mapped[int] = mapped_column(default=0)
     failure_code: Mapped[str | None] = mapped_column(sa.String(80))
+    refused_at: Mapped[datetime | None]  # null for what was refused before that was kept
 
     @property
     def amount(self) -> Money:

@@ -3,23 +3,27 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
+from typing import Any
 
 import sqlalchemy as sa
 
 from core.db import db, insert_if_absent
 from core.money import Money
 from donations.models import Dispute, Payment, Refund
+from finance.findings import Finding, open_finding
 from finance.models import PayoutRecord, PayoutState, SettlementLine
 from finance.strays import ASIDE as ASIDE_KIND
 from finance.strays import PREFIX as STRAY_KIND
 from finance.strays import aside_lines, stray_behind, stray_lines
 from ledger import accounts
+from ledger.corrections import book_again, moved_by, rebook, standing_entries
 from ledger.models import Fund, JournalEntry
 from ledger.services import (
     Line,
     Source,
     close_exception,
-    find_entry,
+    find_standing,
     open_exception,
     post_entry,
     reverse_entry,
@@ -39,6 +43,16 @@ class _Origin:
 
     payment: Payment
     gross: Money
+
+
+@dataclass(frozen=True, slots=True)
+class _Booking:
+    """How a line is booked: the kind of its entry, its postings, the gift it belongs to."""
+
+    kind: str
+    lines: list[Line]
+    donation_id: int | None = None
+    unexplained: bool = False  # a person decides what it was for
 
 
 def record_settlement(provider: str, line: Settlement, now: datetime) -> None:
@@ -73,14 +87,23 @@ def record_settlement(provider: str, line: Settlement, now: datetime) -> None:
 
 
 def _compare(row: SettlementLine, line: Settlement, now: datetime) -> None:
-    """A line never changes at the provider: where ours says something else, one of the two is wrong, and shown."""
-    amounts = row.amount_minor == line.amount.minor and row.currency == line.amount.currency
+    """A line never changes at the provider: where ours says something else, one of the two is wrong, and shown.
+
+    The details are what the provider says at this reading.
+    """
+    told: dict[str, Any] = {"amount": line.amount.minor, "fee": line.fee.minor, "net": line.net.minor}
+    told |= {"currency": line.amount.currency, "rate": None if line.exchange_rate is None else str(line.exchange_rate)}
+    if row.kind != line.kind:
+        names = {"payment": line.payment_ref, "refund": line.refund_ref, "dispute": line.dispute_ref}
+        told |= {"kind": line.kind.value, **names, "payout": line.payout_ref}
+    rate = None if row.exchange_rate is None else Decimal(row.exchange_rate)
+    here = (row.kind, row.amount_minor, row.currency, rate)
+    same = here == (line.kind, line.amount.minor, line.amount.currency, line.exchange_rate)
     fee = row.fee_minor == line.fee.minor and row.net_minor == line.net.minor
-    told = {"amount": line.amount.minor, "fee": line.fee.minor, "net": line.net.minor}
-    for kind, differs in (("line_differs", not amounts), ("fee_changed", amounts and not fee)):
+    for kind, differs in (("line_differs", not same), ("fee_changed", same and not fee)):
         if differs:
             amount = Money(line.net.minor - row.net_minor, row.currency)
-            open_exception(kind, "settlement", row.ref, now=now, amount=amount, details=told)
+            open_finding(Finding(kind, "settlement", row.ref, amount, None, told), now)
         else:
             close_exception(kind, "settlement", row.ref, now=now)
 
@@ -144,32 +167,79 @@ def _keep_state(provider: str, payout: Payout, now: datetime) -> None:
 
 def post_line(row: SettlementLine, now: datetime) -> bool:
     """Post a line if everything it is about is known; whether it was posted."""
-    net, kind = Money(row.net_minor, row.currency), row.kind
+    booking = _booking(row)
+    if booking is None:
+        return False
+    if booking.unexplained:
+        amount = Money(row.net_minor, row.currency)
+        open_exception("unexplained_settlement", "settlement", row.ref, now=now, amount=amount)
+    if booking.lines:
+        source, donation_id = Source("settlement", row.ref, booking.kind), booking.donation_id
+        book_again(source, booking.lines, occurred_at=row.created_at, recorded_at=now, donation_id=donation_id)
+    row.posted_at = now
+    db.session.flush()
+    return True
+
+
+def _booking(row: SettlementLine, payer: str | None = None) -> _Booking | None:
+    """How a line has to be booked; None while what it is about is not known. `payer`, if given, bears its fee."""
+    net = Money(row.net_minor, row.currency)
     provider_account = accounts.provider_balance(row.provider, row.currency)
     origin = _origin_of(row)
     donation_id = origin.payment.donation_id if origin else None
     if row.kind in PAYOUT_KINDS:
-        lines = transfer(accounts.transit(row.provider, row.currency), provider_account, -net)
-    elif _is_only_fee(row) and (origin or _names_something(row)):
+        return _Booking(row.kind, transfer(accounts.transit(row.provider, row.currency), provider_account, -net))
+    if _is_only_fee(row) and (origin or _names_something(row)):
         if origin is None or (ratio := _ratio_of(origin.payment)) is None:
-            return False
-        lines = _fee_lines(row, origin.payment, ratio)
-    elif row.kind in (SettlementKind.OTHER, SettlementKind.FEE) or not row.amount_minor:
+            return None
+        return _Booking(row.kind, _fee_lines(row, origin.payment, ratio, payer), donation_id)
+    if row.kind in (SettlementKind.OTHER, SettlementKind.FEE) or not row.amount_minor:
         # Nothing has a ratio that would bring it to a fund's currency: a person decides.
-        lines = transfer(provider_account, accounts.suspense(row.currency), net)
-        open_exception("unexplained_settlement", "settlement", row.ref, now=now, amount=net)
-    elif origin:
-        lines = _conversion_lines(row, origin)
-    elif stray := stray_behind(row):
-        lines, kind = stray_lines(row, stray), STRAY_KIND + row.kind
-    else:
-        return False
-    if lines:
-        source = Source("settlement", row.ref, kind)
-        post_entry(source, lines, occurred_at=row.created_at, recorded_at=now, donation_id=donation_id)
-    row.posted_at = now
+        return _Booking(row.kind, transfer(provider_account, accounts.suspense(row.currency), net), unexplained=True)
+    if origin:
+        return _Booking(row.kind, _conversion_lines(row, origin, payer), donation_id)
+    if stray := stray_behind(row):
+        return _Booking(STRAY_KIND + row.kind, stray_lines(row, stray))
+    return None
+
+
+def rebook_line(row: SettlementLine, now: datetime) -> None:
+    """Make what is booked of a line what it should be by what is known now: entries only, none where all is right.
+
+    Whoever bore its fee bears it still. A line that nothing is known of waits again, or stands in suspense if a person
+    had put it there.
+    """
+    standing = standing_entries("settlement", row.ref)
+    aside = any(entry.kind.startswith(ASIDE_KIND) for entry in standing)
+    booking = _booking(row, _payer_of(moved_by(standing)))
+    if booking is None and aside:
+        booking = _Booking(ASIDE_KIND + row.kind, aside_lines(row))
+    changed = rebook(
+        Source("settlement", row.ref, booking.kind if booking else row.kind),
+        booking.lines if booking else [],
+        occurred_at=row.created_at,
+        recorded_at=now,
+        donation_id=booking.donation_id if booking else None,
+    )
+    row.posted_at = (row.posted_at or now) if booking else None
+    if changed and standing:
+        take_fee_back(row, now)
+    if booking and booking.unexplained:
+        amount = Money(row.net_minor, row.currency)
+        open_finding(Finding("unexplained_settlement", "settlement", row.ref, amount), now)
     db.session.flush()
-    return True
+
+
+def take_fee_back(row: SettlementLine, now: datetime) -> None:
+    """What a person has charged to a fund of a line that named nothing goes back to suspense."""
+    rebook(Source("settlement_fee", row.ref, "fee"), [], occurred_at=row.created_at, recorded_at=now)
+
+
+def _payer_of(moved: dict[str, int]) -> str | None:
+    """Who bears the fee by these movements of accounts; None when there is none."""
+    if any(code.startswith("sponsor:") for code in moved):
+        return "sponsor"
+    return "fund" if any(code.startswith("fund:") for code in moved) else None
 
 
 def set_aside(row: SettlementLine, now: datetime) -> bool:
@@ -206,8 +276,7 @@ def _is_misplaced(row: SettlementLine) -> bool:
 
 def _stands(row: SettlementLine, kind: str) -> bool:
     """Whether there is such an entry of the line, and it was not taken back."""
-    entry_id = find_entry(Source("settlement", row.ref, kind))
-    return entry_id is not None and find_entry(Source("settlement", row.ref, f"{kind}_placed")) is None
+    return find_standing(Source("settlement", row.ref, kind)) is not None
 
 
 def replace_line(line_id: int, now: datetime) -> None:
@@ -264,13 +333,15 @@ def _ratio_of(payment: Payment) -> tuple[Money, Money] | None:
     return (payment.amount, Money(charge.amount_minor, charge.currency)) if charge else None
 
 
-def _fee_lines(row: SettlementLine, payment: Payment, ratio: tuple[Money, Money]) -> list[Line]:
+def _fee_lines(
+    row: SettlementLine, payment: Payment, ratio: tuple[Money, Money], payer: str | None = None
+) -> list[Line]:
     """A fee on a line of its own, such as that of a dispute, at the ratio at which the payment was settled."""
     fund, net = payment.donation.campaign.fund, Money(row.net_minor, row.currency)
     cost = (-net).at_ratio(*ratio)
     return [
         *transfer(accounts.provider_balance(row.provider, row.currency), accounts.conversion(row.currency), net),
-        *transfer(_fee_account(payment, fund), accounts.conversion(fund.currency), cost),
+        *transfer(_fee_account(payment, fund, payer), accounts.conversion(fund.currency), cost),
     ]
 
 
@@ -280,7 +351,7 @@ def _payment(row: SettlementLine) -> Payment | None:
     return payment if payment and payment.state == "succeeded" else None
 
 
-def _conversion_lines(row: SettlementLine, origin: _Origin) -> list[Line]:
+def _conversion_lines(row: SettlementLine, origin: _Origin, payer: str | None = None) -> list[Line]:
     """The settled net on the provider's side; what it settles, and the fee at the line's own ratio, on the fund's."""
     fund = origin.payment.donation.campaign.fund
     net = Money(row.net_minor, row.currency)
@@ -289,12 +360,12 @@ def _conversion_lines(row: SettlementLine, origin: _Origin) -> list[Line]:
     return [
         *transfer(accounts.provider_balance(row.provider, row.currency), accounts.conversion(row.currency), net),
         *transfer(accounts.conversion(fund.currency), receivable, origin.gross - fee),
-        *transfer(_fee_account(origin.payment, fund), receivable, fee),
+        *transfer(_fee_account(origin.payment, fund, payer), receivable, fee),
     ]
 
 
-def _fee_account(payment: Payment, fund: Fund) -> accounts.AccountRef:
-    if payment.donation.campaign.fees_borne_by == "sponsor":
+def _fee_account(payment: Payment, fund: Fund, payer: str | None = None) -> accounts.AccountRef:
+    if (payer or payment.donation.campaign.fees_borne_by) == "sponsor":
         return accounts.sponsor(fund)
     return accounts.of_fund(fund, "fee")
 

@@ -66,15 +66,24 @@ def approve(refund: StrayRefund, actor: Actor, now: datetime) -> None:
 
 def of_exception(exception: LedgerException) -> StrayRefund | None:
     """The order that stands for the payment it is about."""
+    return _order_of(exception, StrayRefund.state != "refused")
+
+
+def refused_of(exception: LedgerException) -> StrayRefund | None:
+    """The last order that the provider refused, while no other one stands: it can be ordered again."""
+    if of_exception(exception) is not None:
+        return None
+    return _order_of(exception, StrayRefund.state == "refused")
+
+
+def _order_of(exception: LedgerException, state: sa.ColumnElement[bool]) -> StrayRefund | None:
     stray = stray_of(exception)
     if stray is None:
         return None
     query = sa.select(StrayRefund).where(
-        StrayRefund.provider == stray.provider,
-        StrayRefund.payment_ref == stray.payment_ref,
-        StrayRefund.state != "refused",
+        StrayRefund.provider == stray.provider, StrayRefund.payment_ref == stray.payment_ref, state
     )
-    return db.session.scalar(query)
+    return db.session.scalar(query.order_by(StrayRefund.id.desc()).limit(1))
 
 
 def _ask_for(refund: StrayRefund, actor: Actor, now: datetime) -> None:
@@ -128,7 +137,7 @@ def ask_provider(refund_id: int, now: datetime) -> None:
         return
     except ProviderRefused as refusal:
         log.warning("stray refund %s is refused: %s", refund.public_id, refusal.reason)
-        _keep(refund_id, state="refused", next_try_at=None, failure_code=refusal.reason[:80])
+        _keep(refund_id, state="refused", next_try_at=None, failure_code=refusal.reason[:80], refused_at=now)
         return
     try:
         with unit_of_work():

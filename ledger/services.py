@@ -19,6 +19,8 @@ from ledger.models import JournalEntry, LedgerException, Posting
 from ledger.triggers import CLOSED
 
 BY_ITSELF = "went away by itself"
+BY_CORRECTION = "books corrected: "  # and why: what is found again after that is something new
+CORRECTED = "_corrected"  # after the kind of an entry: it stands in the place of one that was taken back
 
 
 class UnbalancedEntry(ValueError):
@@ -147,18 +149,40 @@ def find_entry(source: Source) -> uuid.UUID | None:
     )
 
 
+def is_standing() -> sa.ColumnElement[bool]:
+    """Whether an entry takes nothing back and was not taken back itself."""
+    reversal = sa.orm.aliased(JournalEntry)
+    return sa.and_(JournalEntry.reverses_id.is_(None), ~sa.exists().where(reversal.reverses_id == JournalEntry.id))
+
+
+def of_source(source: Source) -> sa.ColumnElement[bool]:
+    """Whether an entry is of this source: the first one, or what corrected it (`ledger.corrections`)."""
+    kind = sa.or_(
+        JournalEntry.kind == source.kind, JournalEntry.kind.startswith(source.kind + CORRECTED, autoescape=True)
+    )
+    return sa.and_(JournalEntry.source_type == source.type, JournalEntry.source_id == source.id, kind)
+
+
+def find_standing(source: Source) -> uuid.UUID | None:
+    """The entry that stands for this source now."""
+    query = sa.select(JournalEntry.id).where(of_source(source), is_standing())
+    return db.session.scalar(query.order_by(JournalEntry.recorded_at.desc(), JournalEntry.id.desc()).limit(1))
+
+
 def reverse_entry(original: Source, kind: str, *, occurred_at: datetime, recorded_at: datetime) -> bool:
-    """Take `original` back with an entry of the same source and another `kind` that names what it reverses.
+    """Take back what stands for `original` with an entry of the same source and another `kind` that names it.
 
     False when there is nothing to reverse or it was reversed before.
     """
-    entry_id = find_entry(original)
-    if entry_id is None:
-        return False
     source = Source(original.type, original.id, kind)
-    reversed_before = sa.select(JournalEntry.id).where(JournalEntry.reverses_id == entry_id)
-    if find_entry(source) is not None or db.session.scalar(reversed_before) is not None:
+    entry_id = find_standing(original)
+    if entry_id is None or find_entry(source) is not None:
         return False
+    return reverse_this(entry_id, source, occurred_at=occurred_at, recorded_at=recorded_at)
+
+
+def reverse_this(entry_id: uuid.UUID, source: Source, *, occurred_at: datetime, recorded_at: datetime) -> bool:
+    """Take this entry back by one of `source`; False when that was posted before."""
     query = sa.select(Posting).where(Posting.entry_id == entry_id).order_by(Posting.id)
     new_id = new_entry_id()
     postings = [
@@ -175,7 +199,7 @@ def reverse_entry(original: Source, kind: str, *, occurred_at: datetime, recorde
         "id": new_id,
         "source_type": source.type,
         "source_id": source.id,
-        "kind": kind,
+        "kind": source.kind,
         "occurred_at": occurred_at,
         "recorded_at": recorded_at,
         "reverses_id": entry_id,
@@ -196,7 +220,8 @@ def open_exception(
 ) -> bool:
     """Put something into the queue that finance looks at; once for each (kind, source).
 
-    What a person resolved stays resolved; what went away by itself (`close_exception`) is open again.
+    What a person resolved stays resolved; what went away by itself (`close_exception`), or with a correction of the
+    books, is open again.
     """
     new = insert_if_absent(
         LedgerException,
@@ -209,22 +234,30 @@ def open_exception(
         details=details or {},
         opened_at=now,
     )
-    return new or _set_resolved(kind, source_type, source_id, BY_ITSELF, resolved_at=None, resolution=None)
+    anew = {"resolved_at": None, "resolution": None, "resolved_by": None, "opened_at": now}
+    return new or _set_resolved(kind, source_type, source_id, is_gone(), **anew)
 
 
 def close_exception(kind: str, source_type: str, source_id: str, *, now: datetime) -> bool:
     """What was to be looked at has gone away by itself; whether it was open."""
-    return _set_resolved(kind, source_type, source_id, None, resolved_at=now, resolution=BY_ITSELF)
+    standing = LedgerException.resolution.is_(None)
+    return _set_resolved(kind, source_type, source_id, standing, resolved_at=now, resolution=BY_ITSELF)
 
 
-def _set_resolved(kind: str, source_type: str, source_id: str, present: str | None, **values: Any) -> bool:
+def is_gone() -> sa.ColumnElement[bool]:
+    """Whether it was resolved because it was no longer true: found again, it is open again."""
+    corrected = LedgerException.resolution.startswith(BY_CORRECTION, autoescape=True)
+    return sa.or_(LedgerException.resolution == BY_ITSELF, corrected)
+
+
+def _set_resolved(kind: str, source_type: str, source_id: str, present: sa.ColumnElement[bool], **values: Any) -> bool:
     result = db.session.execute(
         sa.update(LedgerException)
         .where(
             LedgerException.kind == kind,
             LedgerException.source_type == source_type,
             LedgerException.source_id == source_id,
-            LedgerException.resolution == present,
+            present,
         )
         .values(**values)
     )

@@ -31,20 +31,32 @@ T = TypeVar("T")
 
 # Donations are a room above: here only what tells which campaign an entry's gift was for.
 donations = sa.table("donations", sa.column("id"), sa.column("campaign_id"))
-_earlier = sa.orm.aliased(JournalEntry)
+_earlier, _reversal = sa.orm.aliased(JournalEntry), sa.orm.aliased(JournalEntry)
 
 
 def is_gift(entry: Any) -> sa.ColumnElement[bool]:
-    """Whether this entry is a gift's: money in suspense is none."""
-    return sa.and_(entry.source_type == "payment", entry.kind == "gift")
+    """Whether this entry is a gift's: money in suspense is none, and a reversal is none."""
+    return sa.and_(entry.source_type == "payment", entry.reverses_id.is_(None))
 
 
-def is_first_gift() -> sa.ColumnElement[bool]:
-    """Whether this entry is the one that its donation is counted by: who paid twice is counted once."""
-    mine, other = (JournalEntry.recorded_at, JournalEntry.id), (_earlier.recorded_at, _earlier.id)
-    before = sa.tuple_(*other) < sa.tuple_(*mine)
-    same = _earlier.donation_id == JournalEntry.donation_id
-    return sa.and_(is_gift(JournalEntry), ~sa.exists().where(same, is_gift(_earlier), before))
+def gifts_counted() -> sa.ColumnElement[int]:
+    """What this entry does to the number of donations that gave; who paid twice is counted once.
+
+    1 for a gift when no other one of its donation stood before it, -1 for what takes the last one back.
+    """
+    others = sa.exists().where(
+        _earlier.donation_id == JournalEntry.donation_id,
+        is_gift(_earlier),
+        _earlier.id != sa.func.coalesce(JournalEntry.reverses_id, JournalEntry.id),
+        _before(_earlier),
+        ~sa.exists().where(_reversal.reverses_id == _earlier.id, _before(_reversal)),
+    )
+    sign = sa.case((JournalEntry.reverses_id.is_(None), 1), else_=-1)
+    return sa.case((sa.and_(JournalEntry.source_type == "payment", ~others), sign), else_=0)
+
+
+def _before(entry: Any) -> sa.ColumnElement[bool]:
+    return sa.tuple_(entry.recorded_at, entry.id) < sa.tuple_(JournalEntry.recorded_at, JournalEntry.id)
 
 
 def by_value(column: Any) -> Any:
@@ -122,7 +134,6 @@ def account_days(*where: sa.ColumnElement[bool]) -> sa.Select[Any]:
     """Sums by account, day of recording and campaign, straight from the postings of these entries."""
     day = local_day(JournalEntry.recorded_at, sa.literal_column("'UTC'"))
     campaign = sa.func.coalesce(donations.c.campaign_id, sa.literal_column(str(NO_GIFT)))
-    first = sa.and_(Account.kind == "gift", is_first_gift())
     account = by_value(Posting.account_id)
     found: list[Any] = [
         account.label("account_id"),
@@ -130,7 +141,7 @@ def account_days(*where: sa.ColumnElement[bool]) -> sa.Select[Any]:
         campaign.label("campaign_id"),
         sa.func.sum(Posting.debit_minor).label("debit_minor"),
         sa.func.sum(Posting.credit_minor).label("credit_minor"),
-        sa.func.sum(sa.case((first, 1), else_=0)).label("gifts"),
+        sa.func.sum(sa.case((Account.kind == "gift", gifts_counted()), else_=0)).label("gifts"),
     ]
     return (
         sa.select(*found)

@@ -65,6 +65,11 @@ class NotMatched(Conflict):
     text = _l("This line is not matched, so there is nothing to take back.")
 
 
+class SentBack(Conflict):
+    code = "bank_payout_sent_back"
+    text = _l("Another line is taken for this payout being sent back. Take that match back first.")
+
+
 class AmountsDiffer(Invalid):
     code = "bank_amounts_differ"
     text = _l("The line says %(line)s and the books say %(books)s: only equal amounts are matched here.")

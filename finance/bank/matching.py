@@ -1,8 +1,9 @@
 """Which bank line is which movement of our books.
 
 By itself a line is matched only with the one thing that it can be: same amount, same currency, days that fit, and no
-second candidate on either side. A payout that arrives is posted then (bank / transit); disbursements and payments of
-the sponsor were posted by their own acts and are only found again. Everything else waits for a person.
+second candidate on either side. A payout that arrives is posted then (bank / transit), and one that the bank sent back
+after it had arrived, too (transit / bank); disbursements and payments of the sponsor were posted by their own acts and
+are only found again. Everything else waits for a person.
 """
 
 from collections import Counter
@@ -19,8 +20,8 @@ from core.money import Money
 from finance.bank import errors
 from finance.bank.models import BankLine, BankMatch
 from finance.forms import start_of
-from finance.models import PayoutRecord, SponsorPayment
-from finance.services import PAYOUT_ENDED
+from finance.models import PayoutRecord, SettlementLine, SponsorPayment
+from finance.services import PAYOUT_ENDED, PAYOUT_KINDS
 from ledger import accounts, periods
 from ledger.models import Disbursement
 from ledger.services import Line, Source, post_entry, reverse_entry, transfer
@@ -28,19 +29,25 @@ from staff import audit
 from staff.access import Actor
 
 BY_ITSELF = "matched by itself"
+OF_PAYOUTS = ("payout", "payout_back")
 # How far apart the day of our record and the bank's may be.
 BEFORE, AFTER = timedelta(days=3), timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """What a line may be: `amount` as it should stand at the bank, above zero for what comes in."""
+    """What a line may be: `amount` as it should stand at the bank, above zero for what comes in.
+
+    `sure`: it should stand in a statement. A payout that failed may have been at the bank before, or not: a line is
+    taken for it only when it names it, or when a person says so.
+    """
 
     kind: str
     ref: str
     day: date
     amount: Money
     label: str
+    sure: bool = True
 
 
 def match_lines(now: datetime) -> int:
@@ -58,10 +65,14 @@ def _match_sure(now: datetime, option: Callable[[BankLine, Candidate], bool]) ->
 
 def _names(line: BankLine, candidate: Candidate) -> bool:
     named = bool(candidate.label) and candidate.label.casefold() in line.reference.casefold()
-    return named and _fits(line, candidate)
+    return named and _is_like(line, candidate)
 
 
 def _fits(line: BankLine, candidate: Candidate) -> bool:
+    return candidate.sure and _is_like(line, candidate)
+
+
+def _is_like(line: BankLine, candidate: Candidate) -> bool:
     in_time = candidate.day - BEFORE <= line.day <= candidate.day + AFTER
     return in_time and line.amount == candidate.amount
 
@@ -74,8 +85,8 @@ def waiting_lines() -> list[BankLine]:
 
 
 def open_candidates() -> list[Candidate]:
-    """All that should stand in a statement and was not found in one yet."""
-    return [*_payouts(), *_disbursements(), *_sponsor_payments()]
+    """All that should (or may) stand in a statement and was not found in one yet."""
+    return [*_payouts(), *payouts_sent_back(), *_disbursements(), *_sponsor_payments()]
 
 
 def _unmatched(kind: str, ref: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
@@ -85,11 +96,29 @@ def _unmatched(kind: str, ref: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
 
 def _payouts() -> Iterable[Candidate]:
     ref = PayoutRecord.provider + ":" + PayoutRecord.ref
-    query = sa.select(PayoutRecord).where(PayoutRecord.state.not_in(PAYOUT_ENDED), _unmatched("payout", ref))
+    query = sa.select(PayoutRecord).where(PayoutRecord.state != "canceled", _unmatched("payout", ref))
     for payout in db.session.scalars(query.order_by(PayoutRecord.id)):
         amount = Money(payout.amount_minor, payout.currency)
-        day = local_day(payout.arrives_at, periods.ZONE)
-        yield Candidate("payout", f"{payout.provider}:{payout.ref}", day, amount, payout.ref)
+        day, sure = local_day(payout.arrives_at, periods.ZONE), payout.state not in PAYOUT_ENDED
+        yield Candidate("payout", f"{payout.provider}:{payout.ref}", day, amount, payout.ref, sure)
+
+
+def payouts_sent_back() -> Iterable[Candidate]:
+    """Payouts that arrived at the bank and failed after that, until the line is here that takes the money back."""
+    ref = PayoutRecord.provider + ":" + PayoutRecord.ref
+    arrived = ~_unmatched("payout", ref)
+    failed = sa.select(sa.func.max(SettlementLine.created_at)).where(
+        SettlementLine.provider == PayoutRecord.provider,
+        SettlementLine.payout_ref == PayoutRecord.ref,
+        SettlementLine.kind == PAYOUT_KINDS[1].value,
+    )
+    moment = sa.func.coalesce(failed.scalar_subquery(), PayoutRecord.arrives_at)
+    query = sa.select(PayoutRecord, sa.type_coerce(moment, PayoutRecord.arrives_at.type)).where(
+        PayoutRecord.state.in_(PAYOUT_ENDED), arrived, _unmatched("payout_back", ref)
+    )
+    for payout, failed_at in db.session.execute(query.order_by(PayoutRecord.id)):
+        amount, day = Money(-payout.amount_minor, payout.currency), local_day(failed_at, periods.ZONE)
+        yield Candidate("payout_back", f"{payout.provider}:{payout.ref}", day, amount, payout.ref)
 
 
 def _disbursements() -> Iterable[Candidate]:
@@ -132,14 +161,15 @@ def candidates_for(line: BankLine) -> list[Candidate]:
 def match_by_hand(line: BankLine, kind: str, ref: str, reason: str, actor: Actor, now: datetime) -> None:
     """A person says what a line is.
 
-    In one currency the amounts of disbursements and sponsors must be equal; a payout may arrive short (its bank kept a
-    fee) or in another currency: what differs is posted to suspense, with the reason. Raises `NothingToMatch`,
-    `AmountsDiffer`, `LineTaken`.
+    In one currency the amounts of disbursements and sponsors must be equal; a payout may arrive (or go back) short, its
+    bank kept a fee, or in another currency: what differs is posted to suspense, with the reason.
+
+    Raises `NothingToMatch`, `AmountsDiffer`, `LineTaken`.
     """
     chosen = next((each for each in open_candidates() if (each.kind, each.ref) == (kind, ref)), None)
     if chosen is None:
         raise errors.NothingToMatch(field="candidate")
-    if kind != "payout" and chosen.amount != line.amount:
+    if kind not in OF_PAYOUTS and chosen.amount != line.amount:
         raise errors.AmountsDiffer(field="candidate", line=_written(line.amount), books=_written(chosen.amount))
     if not _match(line, chosen, actor.email, reason, now):
         raise errors.LineTaken
@@ -154,14 +184,28 @@ def post_to_suspense(line: BankLine, reason: str, actor: Actor, now: datetime) -
 
 
 def take_back(line: BankLine, reason: str, actor: Actor, now: datetime) -> None:
-    """The match was a mistake: what it posted is reversed, and the line waits again. Raises `NotMatched`."""
+    """The match was a mistake: what it posted is reversed, and the line waits again.
+
+    Raises `NotMatched`; `SentBack` for a payout while another line is taken for its way back.
+    """
     match = db.session.scalar(sa.select(BankMatch).where(BankMatch.line_id == line.id, BankMatch.undone_at.is_(None)))
-    if match is None or not _undo(match, reason, actor, now):
+    if match is None:
         raise errors.NotMatched
-    if match.kind in ("payout", "suspense"):
+    if match.kind == "payout" and _is_sent_back(match.ref):
+        raise errors.SentBack
+    if not _undo(match, reason, actor, now):
+        raise errors.NotMatched
+    if match.kind in (*OF_PAYOUTS, "suspense"):
         reverse_entry(_source(match), "taken_back", occurred_at=start_of(line.day), recorded_at=now)
     before = {"kind": match.kind, "ref": match.ref}
     _record("bank_line.taken_back", line, actor, now, before=before, after={"reason": reason})
+
+
+def _is_sent_back(ref: str) -> bool:
+    back = sa.select(BankMatch.id).where(
+        BankMatch.kind == "payout_back", BankMatch.ref == ref, BankMatch.undone_at.is_(None)
+    )
+    return db.session.scalar(back) is not None
 
 
 def _undo(match: BankMatch, reason: str, actor: Actor, now: datetime) -> bool:
@@ -200,7 +244,7 @@ def _postings(line: BankLine, chosen: Candidate) -> list[Line]:
     bank, suspense = accounts.bank(line.currency), accounts.suspense(line.currency)
     if chosen.kind == "suspense":
         return transfer(bank, suspense, line.amount)
-    if chosen.kind != "payout":
+    if chosen.kind not in OF_PAYOUTS:
         return []  # its own act has posted it
     transit = accounts.transit(chosen.ref.partition(":")[0], chosen.amount.currency)
     if chosen.amount.currency == line.currency:

@@ -10,7 +10,7 @@ from core.db import Base, BigKey
 from core.ids import new_public_id
 from core.money import Money
 
-MATCH_KINDS = ("payout", "disbursement", "sponsor", "suspense")
+MATCH_KINDS = ("payout", "payout_back", "disbursement", "sponsor", "suspense")
 
 
 class BankAccount(Base):

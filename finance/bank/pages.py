@@ -27,6 +27,7 @@ blueprint.context_processor(names.in_templates)
 
 KIND_NAMES = {
     "payout": _l("Payout of the provider"),
+    "payout_back": _l("Payout that the bank sent back"),
     "disbursement": _l("Payment to a programme"),
     "sponsor": _l("Payment of the sponsor"),
     "suspense": _l("Not known yet: in suspense"),

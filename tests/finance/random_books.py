@@ -16,15 +16,29 @@ from donations.models import Campaign, Donation
 from finance.filters import CHANNELS, Filters
 from ledger import accounts
 from ledger.accounts import AccountRef
-from ledger.models import Fund
-from ledger.services import Source, find_entry, post_entry, reverse_entry, transfer
+from ledger.corrections import plain_kind, rebook
+from ledger.models import Fund, JournalEntry
+from ledger.services import Source, find_entry, is_standing, post_entry, reverse_entry, transfer
 from offices.models import Office, Placement
 
 BEGIN = datetime(2026, 1, 20, tzinfo=UTC)
 SPAN = timedelta(days=80)  # both months' ends and Warsaw's change of 29 March
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)  # when all of it is recorded
 LINKS = {"P1": ("office_poster", "O-1"), "P2": ("counter_card", "O-2"), "P3": ("billboard", None), "P4": ("sms", None)}
-KINDS = ("gift", "again", "fee", "sponsored", "refund", "refund_failed", "dispute", "reinstated", "spent", "fx")
+MENDED = ("taken_back", "corrected")
+KINDS = (
+    "gift",
+    "again",
+    "fee",
+    "sponsored",
+    "refund",
+    "refund_failed",
+    "dispute",
+    "reinstated",
+    "spent",
+    "fx",
+    *MENDED,
+)
 
 
 @dataclass(frozen=True)
@@ -121,12 +135,29 @@ def _post(donation: Donation, fact: Fact, number: int) -> None:
         if taken:
             reverse_entry(taken, fact.kind, **times)
         return
+    if fact.kind in MENDED:
+        _mend(donation, fact, receivable, times["recorded_at"])
+        return
     debit, credit = _accounts(fact.kind, fund, receivable)
     source = "payment" if fact.kind in ("gift", "again") else fact.kind
     what = "gift" if source == "payment" else fact.kind
     lines = transfer(debit, credit, Money(fact.amount, fund.currency))
     of = None if fact.kind in ("spent", "fx") else donation.id
     post_entry(Source(source, str(number), what), lines, donation_id=of, **times)
+
+
+def _mend(donation: Donation, fact: Fact, receivable: AccountRef, now: datetime) -> None:
+    """Take back, or book with another amount, the last gift of this donation that stands."""
+    gifts = sa.and_(JournalEntry.source_type == "payment", JournalEntry.donation_id == donation.id, is_standing())
+    entry = db.session.scalars(sa.select(JournalEntry).where(gifts).order_by(JournalEntry.id.desc())).first()
+    if entry is None:
+        return
+    fund = donation.campaign.fund
+    corrected = fact.kind == "corrected"
+    amount = Money(fact.amount, fund.currency)
+    lines = transfer(receivable, accounts.of_fund(fund, "gift"), amount) if corrected else []
+    source = Source("payment", entry.source_id, plain_kind(entry.kind))
+    rebook(source, lines, occurred_at=entry.occurred_at, recorded_at=now, donation_id=donation.id)
 
 
 def _accounts(kind: str, fund: Fund, receivable: AccountRef) -> tuple[AccountRef, AccountRef]:
@@ -147,7 +178,7 @@ def _accounts(kind: str, fund: Fund, receivable: AccountRef) -> tuple[AccountRef
 # By hand
 
 BY_HAND = """
-SELECT e.id AS entry, e.source_type, e.kind AS entry_kind, e.occurred_at, e.recorded_at, e.donation_id,
+SELECT e.id AS entry, e.reverses_id, e.source_type, e.kind AS entry_kind, e.occurred_at, e.recorded_at, e.donation_id,
        p.debit_minor, p.credit_minor, a.kind, a.code AS account, f.code AS fund, f.currency,
        c.slug AS campaign, c.zone, d.locale, d.placement AS code, l.medium, o.code AS office, o.region
 FROM postings p
@@ -173,17 +204,26 @@ def postings() -> list[dict[str, Any]]:
     db.session.rollback()
     found = [dict(row._mapping) for row in db.session.execute(sa.text(BY_HAND))]
     provider = {row["entry"]: row["account"].split(":")[1] for row in found if row["kind"] == "receivable"}
-    first: dict[int, tuple[Any, ...]] = {}
     for row in found:
         row["recorded"] = _moment(row["recorded_at"])
-        if row["source_type"] == "payment":
-            mark = (row["recorded"], str(row["entry"]))
-            first[row["donation_id"]] = min(first.get(row["donation_id"], mark), mark)
+    counted = _counted(found)
     for row in found:
-        counts = row["kind"] == "gift" and first[row["donation_id"]] == (row["recorded"], str(row["entry"]))
-        row["counted"] = int(counts)
+        row["counted"] = counted.get(row["entry"], 0) if row["kind"] == "gift" else 0
         row["keys"] = _keys(row, provider.get(row["entry"], "-"))
     return found
+
+
+def _counted(found: list[dict[str, Any]]) -> dict[Any, int]:
+    """Entry by entry as they were recorded: 1 where a donation's first gift begins to stand, -1 where its last ends."""
+    standing: dict[int, int] = {}
+    counted: dict[Any, int] = {}
+    gifts = [row for row in found if row["source_type"] == "payment" and row["kind"] == "gift"]
+    for row in sorted(gifts, key=lambda row: (row["recorded"], str(row["entry"]))):
+        before = standing.get(row["donation_id"], 0)
+        after = before + (1 if row["reverses_id"] is None else -1)
+        standing[row["donation_id"]] = after
+        counted[row["entry"]] = int(after > 0) - int(before > 0)
+    return counted
 
 
 def _keys(row: dict[str, Any], provider: str) -> dict[str, str]:

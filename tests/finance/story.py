@@ -17,6 +17,9 @@ from donations.models import Campaign
 from donations.services import Gift, ensure_checkout, start_donation
 from donations.views import addresses
 from finance import closing, disbursements, sponsor
+from finance.bank import services as bank
+from finance.bank.mapping import Mapping
+from finance.bank.models import BankAccount
 from finance.disbursements import Spending
 from ledger.models import Account, Fund, JournalEntry, Posting
 from ledger.periods import ZONE, Month
@@ -126,10 +129,16 @@ class Story:
         self.payout = self.sandbox.drills.payout()["id"]
         self.tell()
 
+    def a_payout_that_arrives_at_the_bank(self) -> None:
+        self._bank_says(date(2026, 2, 18), 5707, "STRIPE PAYOUT")
+
     def a_payout_that_fails(self) -> None:
         self.on(19)
         self.sandbox.drills.fail_payout(self.payout)
         self.tell()
+
+    def a_payout_that_the_bank_sends_back(self) -> None:
+        self._bank_says(date(2026, 2, 19), -5707, "RETURNED")
 
     def a_payment_to_a_programme(self) -> None:
         self.on(20)
@@ -185,6 +194,17 @@ class Story:
         self.on(11, month=3)
         self.house.stranger_pays()
         self.tell()
+
+    def _bank_says(self, day: date, cents: int, text: str) -> None:
+        """A statement of one line is imported, and the line is matched by itself."""
+        with unit_of_work() as session:
+            if session.scalar(sa.select(BankAccount.id).where(BankAccount.code == "EUR")) is None:
+                mapping = Mapping(day="Day", amount="Amount", reference="Text", day_format="%Y-%m-%d", decimal=".")
+                bank.make_account("EUR", "Bank", "EUR", mapping, now=self.now, **BY)
+        with unit_of_work():
+            file = f"Day,Amount,Text\n{day},{cents / 100:.2f},{text}\n"
+            bank.import_statement(bank.account_by_code("EUR"), file.encode(), f"{day}.csv", now=self.now, **BY)
+        db.session.remove()
 
     def _spend(self, amount: int, bank: Money) -> str:
         anna, self.boris = person("anna"), person("boris")

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from html import unescape
+from unittest.mock import patch
 
 import pytest
 import sqlalchemy as sa
@@ -25,6 +26,8 @@ from finance.run_models import FinanceRun, RunAlert, StrayRefund
 from finance.stray_refunds import ask_for_due
 from ledger.models import LedgerException
 from ledger.services import open_exception
+from payments.base import ProviderRefused
+from payments.registry import get_provider
 from stickers.models import RedemptionCode
 from tests.console.conftest import acts
 from tests.house import House
@@ -174,6 +177,33 @@ def test_a_payment_in_suspense_is_given_back_once(house: House, at_desk: Callabl
     assert row("unknown_payment").resolution == "given back: not for us"
     browser.get(page)
     assert browser.post(f"{page}/refund", {"reason": "again"}).status_code == 409
+
+
+def test_a_refund_that_the_provider_refused_says_why_and_when_and_is_ordered_again(
+    house: House, at_desk: Callable[..., Browser]
+) -> None:
+    stray(house)
+    browser, page = at_desk("anna"), f"/staff/exceptions/{number('unknown_payment')}"
+    browser.get(page)
+    browser.post(f"{page}/refund", {"reason": "not for us"})
+    db.session.rollback()
+    with patch.object(type(get_provider("stripe")), "create_refund", side_effect=ProviderRefused("charge_disputed")):
+        ask_for_due(utcnow())
+    db.session.expire_all()
+    refused = db.session.scalars(sa.select(StrayRefund)).one()
+    assert (refused.state, refused.refused_at is not None) == ("refused", True)
+    told = browser.get(page).text
+    assert "The provider refused the refund" in told
+    assert refused.failure_code
+    assert refused.failure_code in told
+    assert browser.post(f"{page}/refund", {"reason": "once more"}).status_code == 303
+    assert "The provider refused the refund" not in browser.get(page).text
+    db.session.rollback()
+    ask_for_due(utcnow())
+    db.session.expire_all()
+    states = db.session.scalars(sa.select(StrayRefund.state).order_by(StrayRefund.id)).all()
+    assert list(states) == ["refused", "done"]
+    assert row("unknown_payment").resolution == "given back: once more"
 
 
 def test_above_the_limit_another_person_approves(app: Flask, house: House, at_desk: Callable[..., Browser]) -> None:

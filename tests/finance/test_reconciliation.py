@@ -1,8 +1,9 @@
 """A month at the provider and the bank agrees with the books to the cent; whatever is wrong is found and named."""
 
 import os
+import threading
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,21 +11,30 @@ import pytest
 import sqlalchemy as sa
 
 from core.db import db, unit_of_work
-from core.money import Money
-from donations.models import Payment
-from donations.state import apply_refund_fact
-from finance import exceptions
+from donations.models import Campaign, Donation, Payment
+from finance import errors, exceptions
 from finance.checks import run_checks
+from finance.corrections import act_of, correct
+from finance.exceptions import explain, put_aside
 from finance.fetching import fetch
-from finance.models import PayoutRecord, PayoutState, SettlementLine
+from finance.findings import show
+from finance.matching_provider import provider_findings
+from finance.models import PayoutRecord, PayoutState, SettlementChange, SettlementLine
 from finance.run_models import SettlementMark
-from ledger import accounts
-from ledger.models import Fund
-from ledger.services import Source, post_entry, transfer
-from payments.base import ProviderDown, RefundFact, RefundState
+from ledger.models import Fund, JournalEntry, LedgerException
+from ledger.periods import Month
+from ledger.queries import fund_totals_and_gifts
+from payments.base import ProviderDown
 from payments.registry import get_provider
-from tests.finance.books import person
+from staff.access import Actor
+from staff.models import AuditEntry
+from tests.finance import faults
+from tests.finance.books import close, person
+from tests.finance.faults import line_of
 from tests.finance.month import March, lived
+
+Act = Callable[[LedgerException, str, Actor, datetime], object]
+Plant = Callable[[March], None]
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
@@ -53,116 +63,212 @@ def test_a_month_reconciles_to_nothing_open(march: March) -> None:
     assert {result.name: result.failures for result in run_checks(march.now) if result.failures} == {}
 
 
-# Faults, each planted into the month that agrees
-
-
-def missing_event(march: March) -> None:
-    march.on(30, month=3)
-    march.give("never told", 4000)
-    march.on(8, month=4)
-
-
-def doubled_line(march: March) -> None:
-    line = _line("charge")
-    values = {column.name: getattr(line, column.name) for column in SettlementLine.__table__.columns}
-    with unit_of_work() as session:
-        session.execute(sa.insert(SettlementLine), [{**values, "id": 100_000, "ref": "txn_again"}])
-
-
-def doubled_entry(march: March) -> None:
-    with unit_of_work() as session:
-        fund = session.scalars(sa.select(Fund)).one()
-        gift = transfer(accounts.receivable("stripe", fund), accounts.of_fund(fund, "gift"), Money(700, "BYN"))
-        source = Source("payment", "00000000-0000-4000-8000-000000000000", "gift")
-        post_entry(source, gift, occurred_at=march.now, recorded_at=march.now)
-
-
-def wrong_amount_of_a_gift(march: March) -> None:
-    _set(Payment, Payment.state == "succeeded", amount_minor=Payment.amount_minor + 100)
-
-
-def wrong_net_of_a_line(march: March) -> None:
-    _set(SettlementLine, SettlementLine.kind == "charge", net_minor=SettlementLine.net_minor + 5)
-
-
-def edited_rate(march: March) -> None:
-    _set(SettlementLine, SettlementLine.kind == "charge", exchange_rate="0.5")
-
-
-def fee_changed(march: March) -> None:
-    line = _line("charge")
-    march.edit(line.ref, fee=line.fee_minor + 7, net=line.net_minor - 7)
-
-
-def payout_short(march: March) -> None:
-    payout = db.session.scalars(sa.select(PayoutRecord).where(PayoutRecord.state == "paid")).first()
-    db.session.rollback()
-    assert payout is not None
-    march.edit(payout.ref, amount=payout.amount_minor - 50)
-
-
-def refund_not_at_provider(march: March) -> None:
-    payment = db.session.scalars(sa.select(Payment).where(Payment.state == "succeeded").order_by(Payment.id)).first()
-    assert payment is not None
-    early = march.now - timedelta(days=6)
-    amount = Money(100, "BYN")
-    fact = RefundFact("re_nobody", str(payment.payment_ref), RefundState.SUCCEEDED, amount, early)
-    with unit_of_work():
-        apply_refund_fact("stripe", fact, march.now)
-
-
-def unknown_charge(march: March) -> None:
-    march.money_that_belongs_to_nobody()
-    march.on(8, month=4)
-
-
-def edited_balance(march: March) -> None:
-    """A line of long ago that nobody has told us, at the provider."""
-    line = _line("charge")
-    store = march.sandbox.account.store
-    found = store.get(line.ref)
-    assert found is not None
-    early = int(datetime(2025, 12, 1, tzinfo=UTC).timestamp())
-    with store.write():
-        store.insert({**found, "id": "txn_of_long_ago", "created": early, "available_on": early})
-
-
-def _line(kind: str) -> SettlementLine:
-    query = sa.select(SettlementLine).where(SettlementLine.kind == kind).order_by(SettlementLine.id)
-    line = db.session.scalars(query).first()
-    db.session.rollback()
-    assert line is not None
-    return line
-
-
-def _set(model: Any, where: Any, **values: Any) -> None:
-    """Edit the first such row behind the service's back."""
-    with unit_of_work() as session:
-        first = session.scalar(sa.select(sa.func.min(model.id)).where(where))
-        session.execute(sa.update(model).where(model.id == first).values(**values))
-
-
-FAULTS: list[tuple[Callable[[March], None], set[str]]] = [
-    (missing_event, {"missing_event"}),
-    (doubled_line, {"doubled_row", "line_not_at_provider", "missing_entry", "payout_short"}),
-    (doubled_entry, {"doubled_row"}),
-    (wrong_amount_of_a_gift, {"wrong_amount"}),
-    (wrong_net_of_a_line, {"wrong_amount", "fee_changed", "payout_short"}),
-    (edited_rate, {"wrong_amount"}),
-    (fee_changed, {"fee_changed", "balance_differs"}),
-    (payout_short, {"payout_short"}),
-    (refund_not_at_provider, {"refund_not_at_provider"}),
-    (unknown_charge, {"unknown_payment"}),
-    (edited_balance, {"balance_differs"}),
+FOUND: list[tuple[Plant, set[str]]] = [
+    (faults.missing_event, {"missing_event"}),
+    (faults.doubled_line, {"doubled_row", "line_not_at_provider", "missing_entry", "payout_short"}),
+    (faults.doubled_entry, {"doubled_row"}),
+    (faults.wrong_amount_of_a_gift, {"wrong_amount"}),
+    (faults.wrong_net_of_a_line, {"wrong_amount", "fee_changed", "payout_short"}),
+    (faults.edited_rate, {"wrong_amount", "line_differs"}),
+    (faults.fee_changed, {"fee_changed", "balance_differs"}),
+    (faults.payout_short, {"payout_short"}),
+    (faults.refund_not_at_provider, {"refund_not_at_provider"}),
+    (faults.unknown_charge, {"unknown_payment"}),
+    (faults.edited_balance, {"balance_differs"}),
 ]
 
 
-@pytest.mark.parametrize(("plant", "kinds"), FAULTS, ids=[plant.__name__ for plant, _kinds in FAULTS])
-def test_a_planted_fault_is_found_and_named(march: March, plant: Callable[[March], None], kinds: set[str]) -> None:
+@pytest.mark.parametrize(("plant", "kinds"), FOUND, ids=[plant.__name__ for plant, _kinds in FOUND])
+def test_a_planted_fault_is_found_and_named(march: March, plant: Plant, kinds: set[str]) -> None:
     march.bring(march.lines)
     plant(march)
     march.reconcile()
     assert march.found() == kinds
+
+
+# Faults planted together, and which of what is found is resolved by which act; the others go with them.
+RESOLVED: dict[str, tuple[list[Plant], dict[str, Act], set[str]]] = {
+    "entries": (
+        [
+            faults.doubled_entry,
+            faults.refund_booked_twice,
+            faults.line_booked_twice,
+            faults.gift_booked_wrong,
+            faults.unbooked_gift,
+            faults.unbooked_line,
+        ],
+        {"doubled_row": correct, "wrong_amount": correct, "missing_entry": correct},
+        {"balance_differs"},
+    ),
+    "lines": (
+        [faults.doubled_line, faults.edited_rate, faults.fee_changed, faults.missing_event, faults.payout_short],
+        {"line_not_at_provider": correct, "line_differs": correct, "fee_changed": correct, "missing_event": put_aside},
+        {"doubled_row", "missing_entry", "wrong_amount", "balance_differs", "payout_short"},
+    ),
+    "records": (
+        [faults.wrong_amount_of_a_gift, faults.wrong_net_of_a_line, faults.refund_not_at_provider],
+        {"wrong_amount": correct, "fee_changed": correct, "refund_not_at_provider": explain},
+        {"payout_short"},
+    ),
+}
+
+
+@pytest.mark.parametrize("group", RESOLVED)
+def test_planted_faults_are_resolved_by_their_acts_and_nothing_stays_open(march: March, group: str) -> None:
+    plants, acts, with_them = RESOLVED[group]
+    march.bring(march.lines)
+    for plant in plants:
+        plant(march)
+    march.reconcile()
+    assert march.found() == {*acts, *with_them}
+    resolve(march, acts)
+    march.reconcile()
+    if faults.payout_short in plants:  # what only the provider can put right is explained
+        assert march.found() == {"payout_short"}
+        resolve(march, {"payout_short": explain})
+    assert march.found() == set()
+    assert [result.name for result in run_checks(march.now) if result.failures] == []
+
+
+def resolve(march: March, acts: dict[str, Act]) -> None:
+    """Do to each open matter what its kind asks for; twice is once."""
+    anna = person("anna")
+    for number, kind in [(row.id, row.kind) for row in march.open()]:
+        if kind not in acts or (acts[kind] is correct and act_of(exceptions.find(number)) is None):
+            continue
+        db.session.rollback()
+        with unit_of_work():
+            acts[kind](exceptions.find(number), "looked at the provider", anna, march.now)
+        before = march.house.balances()
+        with pytest.raises(errors.Resolved), unit_of_work():
+            acts[kind](exceptions.find(number), "once more", anna, march.now)
+        assert march.house.balances() == before
+
+
+def look(march: March) -> None:
+    """Fetch the last days and compare with the provider: less than all of it."""
+    fetch(get_provider("stripe"), march.now, datetime(2026, 3, 30, tzinfo=UTC))
+    with unit_of_work():
+        show(provider_findings(march.now), march.now, ("missing_entry", "wrong_amount", "doubled_row"))
+    db.session.remove()
+
+
+def test_a_correction_leaves_what_was_there_and_says_who_and_why(march: March) -> None:
+    faults.gift_booked_wrong(march)
+    look(march)
+    resolve(march, {"wrong_amount": correct})
+    db.session.rollback()
+    payment = db.session.scalars(sa.select(Payment).order_by(Payment.id.desc())).first()
+    assert payment is not None
+    query = sa.select(JournalEntry).where(JournalEntry.source_id == payment.public_id)
+    entries = {entry.kind: entry for entry in db.session.scalars(query)}
+    assert set(entries) == {"gift", "gift_taken_back", "gift_corrected"}
+    assert entries["gift_taken_back"].reverses_id == entries["gift"].id
+    assert entries["gift_corrected"].donation_id == payment.donation_id
+    fund = db.session.scalars(sa.select(Fund)).one()
+    gifts = db.session.scalar(sa.select(sa.func.count()).select_from(Donation).where(Donation.paid_at.is_not(None)))
+    assert sum(fund_totals_and_gifts(fund)[1].values()) == gifts
+    noted = db.session.scalars(sa.select(AuditEntry).where(AuditEntry.action == "books.rebook")).one()
+    assert noted.actor == "anna@example.org"
+    assert noted.before == {"receivable:stripe:specialists": 3900, "fund:specialists:gift": -3900}
+    assert noted.after["reason"] == "looked at the provider"
+    assert noted.after["fund:specialists:gift"] == -4000
+
+
+def test_a_fee_that_changes_again_is_found_again_and_a_closed_month_is_corrected_in_the_open_one(march: March) -> None:
+    faults.fee_changed(march)
+    look(march)
+    resolve(march, {"fee_changed": correct})
+    ref = line_of("charge", newest=True).ref
+    db.session.remove()
+    close(Month(2026, 3), march.now)
+    line = line_of("charge", newest=True)
+    fee = line.fee_minor
+    march.edit(ref, fee=fee + 5, net=line.net_minor - 5)
+    look(march)
+    assert march.found() == {"fee_changed"}
+    resolve(march, {"fee_changed": correct})
+    look(march)
+    assert march.found() == set()
+    query = sa.select(JournalEntry).where(JournalEntry.source_id == ref).order_by(JournalEntry.recorded_at)
+    late = {entry.kind: entry.late_for for entry in db.session.scalars(query)}
+    assert late == {
+        "charge": None,
+        "charge_taken_back": None,
+        "charge_corrected": None,
+        "charge_taken_back_2": "2026-03",
+        "charge_corrected_2": "2026-03",
+    }
+    assert [result.name for result in run_checks(march.now) if result.failures] == []
+    said = db.session.scalars(sa.select(SettlementChange.fee_minor).order_by(SettlementChange.id)).all()
+    assert said == [fee - 7, fee]
+
+
+def test_two_people_at_once_correct_once(march: March) -> None:
+    faults.fee_changed(march)
+    look(march)
+    [number] = [row.id for row in march.open() if row.kind == "fee_changed"]
+    people = [person("anna"), person("boris")]
+    db.session.remove()
+    app, answers = march.house.app, []
+
+    def press(actor: Actor) -> None:
+        with app.app_context():
+            try:
+                with unit_of_work():
+                    correct(exceptions.find(number), "looked", actor, march.now)
+                answers.append("done")
+            except errors.Resolved:
+                answers.append("resolved")
+            finally:
+                db.session.remove()
+
+    threads = [threading.Thread(target=press, args=(actor,)) for actor in people]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(answers) == ["done", "resolved"]
+    kinds = sa.select(JournalEntry.kind).where(JournalEntry.source_id == line_of("charge", newest=True).ref)
+    assert sorted(db.session.scalars(kinds)) == ["charge", "charge_corrected", "charge_taken_back"]
+
+
+def test_whoever_bore_the_fee_of_a_line_bears_it_after_its_correction(march: March) -> None:
+    faults.fee_changed(march)
+    look(march)
+    before = march.house.balances()
+    with unit_of_work() as session:
+        session.execute(sa.update(Campaign).values(fees_borne_by="sponsor"))
+    resolve(march, {"fee_changed": correct})
+    after = march.house.balances()
+    assert "sponsor:specialists" not in after
+    assert after["fund:specialists:fee"] > before["fund:specialists:fee"]
+    assert after["provider:stripe:EUR"] == before["provider:stripe:EUR"] - 7
+
+
+def test_a_line_that_the_provider_does_not_list_is_never_booked_and_comes_back_when_it_does(march: March) -> None:
+    faults.doubled_line(march)
+    march.reconcile()
+    with pytest.raises(errors.LineNotListed), unit_of_work():
+        row = next(row for row in march.open() if row.kind == "missing_entry")
+        correct(exceptions.find(row.id), "it is missing", person("anna"), march.now)
+    db.session.remove()
+    resolve(march, {"line_not_at_provider": correct})
+    line = db.session.scalars(sa.select(SettlementLine).where(SettlementLine.ref == "txn_again")).one()
+    assert (line.kind, line.net_minor, line.payment_ref, line.payout_ref) == ("void", 0, None, None)
+
+
+def test_a_record_that_neither_the_entry_nor_the_provider_bears_out_is_left_to_a_person(march: March) -> None:
+    faults.gift_booked_wrong(march)
+    newest = Payment.id == sa.select(sa.func.max(Payment.id)).scalar_subquery()
+    with unit_of_work() as session:
+        session.execute(sa.update(Payment).where(newest).values(amount_minor=5000))
+    look(march)
+    row = next(row for row in march.open() if row.source_type == "payment")
+    with pytest.raises(errors.NotBornOut), unit_of_work():
+        correct(exceptions.find(row.id), "booked wrong", person("anna"), march.now)
+    db.session.remove()
+    assert "wrong_amount" in march.found()
 
 
 def test_a_bank_line_that_is_missing_is_told_as_the_payout_that_did_not_arrive(march: March) -> None:
@@ -249,7 +355,7 @@ def test_lines_are_asked_for_in_bulk_and_once_more_is_no_change(march: March) ->
 
 
 def test_a_provider_that_does_not_answer_hides_nothing_and_is_told(march: March) -> None:
-    edited_balance(march)
+    faults.edited_balance(march)
     march.reconcile()
     assert "balance_differs" in march.found()
     march.sandbox.drills.fault("error", path="/v1/balance")

@@ -5,13 +5,15 @@ from typing import Any
 
 import sqlalchemy as sa
 from flask_babel import lazy_gettext as _l
+from sqlalchemy.orm import aliased
 
+from core.db import db
 from donations.models import Donation, Payment
 from finance.exports.columns import Column, Query
 from finance.exports.datasets.base import Dataset
 from finance.exports.datasets.conditions import asks_for_gifts, of_gifts, with_places, within
 from finance.filters import NOBODY, Filters
-from finance.models import PayoutRecord, PayoutState, SettlementLine
+from finance.models import KEPT, NAMED, VOID, PayoutRecord, PayoutState, SettlementChange, SettlementLine
 from payments.base import SettlementKind
 
 KINDS = {
@@ -24,6 +26,7 @@ KINDS = {
     "payout_failure": _l("Failed payout"),
     "fee": _l("Fee"),
     "other": _l("Other"),
+    VOID: _l("Not the provider's"),
 }
 LINES = (
     Column("line", "code", _l("Line")),
@@ -65,30 +68,49 @@ def _if_by_then(moment: Any, value: Any, filters: Filters) -> sa.ColumnElement[A
     return sa.case((moment <= filters.as_of, value))
 
 
+def _as_then(filters: Filters) -> tuple[dict[str, Any], Any]:
+    """What a correction may change of a line, as it was at the moment asked for, and what to select it from."""
+    columns = {name: getattr(SettlementLine, name) for name in (*KEPT, *NAMED)}
+    later = sa.select(SettlementChange.id).where(SettlementChange.changed_at > filters.as_of)
+    if db.session.scalar(later.limit(1)) is None:  # seldom is one corrected, and reading is quicker without
+        return columns, SettlementLine.__table__
+    other = aliased(SettlementChange)
+    first = (
+        sa.select(sa.func.min(other.id))
+        .where(other.line_id == SettlementLine.id, other.changed_at > filters.as_of)
+        .correlate(SettlementLine)
+    )
+    changed = SettlementChange.id.is_not(None)
+    said = {name: sa.case((changed, getattr(SettlementChange, name)), else_=column) for name, column in columns.items()}
+    return said, sa.outerjoin(SettlementLine, SettlementChange, SettlementChange.id == first.scalar_subquery())
+
+
 def settlements(filters: Filters, names: bool) -> Query:
-    of_payment = sa.and_(Payment.provider == SettlementLine.provider, Payment.payment_ref == SettlementLine.payment_ref)
+    line, lines = _as_then(filters)
+    of_payment = sa.and_(Payment.provider == SettlementLine.provider, Payment.payment_ref == line["payment_ref"])
     # A payment may be older than what we learned of its reference: the line names its gift once it was posted.
     gift = sa.and_(Donation.id == Payment.donation_id, SettlementLine.posted_at <= filters.as_of)
+    query = sa.select(
+        SettlementLine.id.label("key"),
+        SettlementLine.ref,
+        SettlementLine.provider,
+        line["kind"],
+        SettlementLine.created_at,
+        SettlementLine.available_at,
+        line["currency"],
+        line["amount_minor"],
+        line["fee_minor"],
+        line["net_minor"],
+        line["exchange_rate"],
+        Donation.public_id,
+        line["payment_ref"],
+        line["refund_ref"],
+        line["dispute_ref"],
+        _if_by_then(_payout_known_at, line["payout_ref"], filters),
+        _if_by_then(SettlementLine.posted_at, SettlementLine.posted_at, filters),
+    )
     query = (
-        sa.select(
-            SettlementLine.id.label("key"),
-            SettlementLine.ref,
-            SettlementLine.provider,
-            SettlementLine.kind,
-            SettlementLine.created_at,
-            SettlementLine.available_at,
-            SettlementLine.currency,
-            SettlementLine.amount_minor,
-            SettlementLine.fee_minor,
-            SettlementLine.net_minor,
-            SettlementLine.exchange_rate,
-            Donation.public_id,
-            SettlementLine.payment_ref,
-            SettlementLine.refund_ref,
-            SettlementLine.dispute_ref,
-            _if_by_then(_payout_known_at, SettlementLine.payout_ref, filters),
-            _if_by_then(SettlementLine.posted_at, SettlementLine.posted_at, filters),
-        )
+        query.select_from(lines)
         .outerjoin(Payment, of_payment)
         .outerjoin(Donation, gift)
         .where(_known_at <= filters.as_of, *within(SettlementLine.created_at, filters))
@@ -96,7 +118,7 @@ def settlements(filters: Filters, names: bool) -> Query:
     if filters.provider:
         query = query.where(SettlementLine.provider == filters.provider)
     if filters.currency:
-        query = query.where(SettlementLine.currency == filters.currency)
+        query = query.where(line["currency"] == filters.currency)
     if asks_for_gifts(filters) or filters.campaign or filters.fund:
         gifts = with_places(sa.select(Donation.id)).where(*of_gifts(replace(filters, currency=None)))
         of_none = Donation.id.is_(None) if NOBODY in filters.values.values() else sa.false()
@@ -111,14 +133,18 @@ def payouts(filters: Filters, names: bool) -> Query:
         .group_by(PayoutState.payout_id)
         .subquery()
     )
+    line, lines = _as_then(filters)
     mine = sa.and_(
         SettlementLine.provider == PayoutRecord.provider,
-        SettlementLine.payout_ref == PayoutRecord.ref,
-        SettlementLine.kind.not_in((SettlementKind.PAYOUT.value, SettlementKind.PAYOUT_FAILURE.value)),
+        line["payout_ref"] == PayoutRecord.ref,
+        line["kind"].not_in((SettlementKind.PAYOUT.value, SettlementKind.PAYOUT_FAILURE.value)),
         _payout_known_at <= filters.as_of,
     )
-    count = sa.select(sa.func.count(SettlementLine.id)).where(mine).scalar_subquery()
-    net = sa.select(sa.cast(sa.func.sum(SettlementLine.net_minor), sa.BigInteger)).where(mine).scalar_subquery()
+    total = sa.cast(sa.func.sum(line["net_minor"]), sa.BigInteger)
+    count, net = (
+        sa.select(what).select_from(lines).where(mine).correlate(PayoutRecord).scalar_subquery()
+        for what in (sa.func.count(SettlementLine.id), total)
+    )
     query = (
         sa.select(
             PayoutRecord.id.label("key"),

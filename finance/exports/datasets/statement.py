@@ -19,6 +19,7 @@ from finance.exports.columns import Column, Query, Row
 from finance.exports.datasets.base import TABLES, Dataset
 from finance.exports.errors import MonthNeeded
 from finance.filters import Filters
+from ledger.corrections import plain_kind
 from ledger.models import Account, AccountingPeriod, Fund, JournalEntry, Posting
 
 MOVEMENTS: Mapping[str, Any] = {
@@ -239,6 +240,7 @@ def _figure(kind: str, source: str, entry: str) -> str:
     """Which movement a posting to an account of this kind is, by the entry that it belongs to."""
     if kind in OF_FUND:
         return OF_FUND[kind]
+    entry = plain_kind(entry)
     if (source, entry) == ("bank_match", "suspense"):
         return "other"
     if source != "settlement":

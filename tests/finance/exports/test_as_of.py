@@ -12,10 +12,16 @@ from flask import Flask
 from core.clock import utcnow
 from core.db import db, unit_of_work
 from core.errors import DomainError
+from finance import corrections
 from finance.exports import making
 from finance.exports.datasets import DATASETS
+from finance.exports.datasets.statement import _figure
 from finance.exports.errors import Incomplete
 from finance.exports.orders import Order
+from finance.models import SettlementLine
+from ledger.models import LedgerException
+from ledger.services import open_exception
+from tests.finance.books import person
 from tests.finance.exports.conftest import made
 from tests.house import House
 
@@ -80,6 +86,34 @@ def test_payouts_tell_the_state_that_was_known_then(house: House, tmp_path: Path
     assert then["lines_net_minor"] == then["amount_minor"]
     lines = rows(tmp_path / "4", moment + LATER, dataset="settlements")
     assert {line["kind"]: line["payout"] for line in lines} == dict.fromkeys(("charge", "payout"), then["payout"])
+
+
+def test_a_line_that_was_corrected_says_of_a_moment_before_what_it_said_then(house: House, tmp_path: Path) -> None:
+    house.given(2500)
+    house.sandbox.drills.payout()
+    house.deliver()
+    moment, actor = utcnow(), person("anna")
+    datasets = ("settlements", "payouts")
+    before = [rows(tmp_path / f"1{name}", moment + LATER, dataset=name, as_of=moment.isoformat()) for name in datasets]
+    line = db.session.scalars(sa.select(SettlementLine).where(SettlementLine.kind == "charge")).one()
+    told = {"amount": 735, "fee": 50, "net": 685, "currency": "EUR", "rate": line.exchange_rate}
+    with unit_of_work() as session:
+        open_exception("fee_changed", "settlement", line.ref, now=utcnow(), details=told)
+        found = session.scalars(sa.select(LedgerException).where(LedgerException.kind == "fee_changed")).one()
+        corrections.correct(found, "asked the provider", actor, utcnow())
+    then = [rows(tmp_path / f"2{name}", moment + LATER, dataset=name, as_of=moment.isoformat()) for name in datasets]
+    assert then == before
+    now = {row["kind"]: row for row in rows(tmp_path / "3", utcnow() + LATER, dataset="settlements")}
+    assert (now["charge"]["fee_minor"], now["charge"]["net_minor"]) == (50, 685)
+    [payout] = rows(tmp_path / "4", utcnow() + LATER, dataset="payouts")
+    assert payout["lines_net_minor"] == before[1][0]["lines_net_minor"] - 4
+
+
+def test_a_correction_stands_in_the_month_statement_where_the_entry_does() -> None:
+    for kind, figure in (("payout", "payouts"), ("charge", "settled"), ("dispute", "disputed")):
+        for times in ("", "_2"):
+            assert _figure("provider", "settlement", f"{kind}_corrected{times}") == figure
+    assert _figure("suspense", "settlement", "stray_charge_corrected") == "fees"
 
 
 def test_erasure_is_the_one_difference(history: Flask, tmp_path: Path) -> None:
