@@ -15,10 +15,11 @@ from flask import Flask
 
 from core.clock import utcnow
 from core.db import db, unit_of_work
-from finance.exports import jobs, services
+from finance.exports import jobs, letters, services
 from finance.exports.making import sha256_of
 from finance.exports.models import Export, ExportSchedule
 from staff import audit
+from staff import services as members
 from tests.console.conftest import acts
 from tests.finance.exports.conftest import GIFTS, made, sign_in
 from tests.staff.console import Browser
@@ -157,6 +158,24 @@ def test_somebody_elses_link_is_refused_and_written_down(history: Flask, finance
     assert opened(colleague, f"{page}/file")
     stranger = Browser(history).get(f"{page}/file")
     assert (stranger.status_code, "/staff/login" in stranger.location) == (303, True)
+
+
+def test_who_lost_the_role_opens_no_export_ordered_earlier(history: Flask, finance: Browser) -> None:
+    order(finance, **FEBRUARY)
+    [export] = exports()
+    with unit_of_work():
+        members.assign_roles(members.require_member("finance@example.org"), ["campaign"])
+    page = f"/staff/exports/{export.public_id}"
+    for path in (page, f"{page}/file", f"{page}/manifest.json"):
+        assert finance.get(path).status_code == 403
+    finance.get("/staff")
+    for act in ("cancel", "again"):
+        assert finance.post(f"{page}/{act}").status_code == 403
+    assert acts().count(("finance@example.org", "export.refused", f"export:{export.public_id}")) == 5
+    assert letters.ready_letter(export.id) is None, "nobody is written to who may not open it"
+    with unit_of_work():
+        members.assign_roles(members.require_member("finance@example.org"), ["finance"])
+    assert opened(finance, f"{page}/file")
 
 
 def test_an_admin_opens_what_they_ordered(history: Flask) -> None:
