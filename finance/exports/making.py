@@ -74,6 +74,7 @@ def make(order: Order, path: Path, *, who: str, now: datetime, watch: Watch | No
                     totals.add(rows)
                     watch.goes_on(totals.rows)
             chain, schema = audit.head(), _schema()
+            about = order.of.about(order.filters) if order.of.about else {}
         except BaseException:
             writer.abandon()
             raise
@@ -100,6 +101,7 @@ def make(order: Order, path: Path, *, who: str, now: datetime, watch: Watch | No
         "rows": totals.rows,
         "control_totals": totals.as_values(),
         "control_totals_unit": UNIT,
+        **about,
         **writer.notes(),
         "made_at": now.isoformat(timespec="seconds"),
         "made_by": who,

@@ -18,6 +18,7 @@ from core.money import Money
 from finance import names
 from finance.exports import jobs, schedules, services
 from finance.exports.datasets import DATASETS
+from finance.exports.datasets.statement import STATES
 from finance.exports.errors import NotMade, NotYourExport, failure
 from finance.exports.formats import WRITERS
 from finance.exports.models import Export, ExportSchedule
@@ -82,6 +83,7 @@ def choices() -> dict[str, Any]:
         "channels": {channel: CHANNEL_NAMES[channel] for channel in CHANNELS},
         "media": MEDIA_NAMES,
         "languages": LANGUAGE_NAMES,
+        "months": STATES,
         "money": Money,
         "option_names": OPTION_NAMES,
     }
@@ -130,7 +132,10 @@ def order() -> ResponseReturnValue:
     if clamped:
         flash(_("Exports reach up to a minute ago, so that the same file can be made again."), "good")
     if small and jobs.make_export(export_id):
-        return redirect(url_for(".download", public_id=public_id), code=303)
+        made = services.find_export(public_id).manifest
+        # A file without rows opens as an empty table: its page says that this is all.
+        view = ".download" if made and made["rows"] else ".show"
+        return redirect(url_for(view, public_id=public_id), code=303)
     jobs.make_soon.enqueue(export_id)
     return redirect(url_for(".show", public_id=public_id), code=303)
 

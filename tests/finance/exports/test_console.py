@@ -122,6 +122,17 @@ def test_the_form_is_filled_in_by_the_address(history: Flask, finance: Browser) 
     assert '<details class="mt-3" open>' in page
 
 
+def test_a_range_without_rows_leads_to_a_page_that_says_so(history: Flask, finance: Browser) -> None:
+    for format in ("csv", "csv-ru", "xlsx"):
+        answer = order(finance, dataset="statement", format=format, first="2001-01-01", last="2001-01-31")
+        page = finance.get(answer.location).text
+        assert "No rows: there was nothing in this time" in page
+        assert "not closed yet" in page
+        assert opened(finance, f"{answer.location}/file")
+        told = json.loads(finance.get(f"{answer.location}/manifest.json").data)
+        assert (told["rows"], told["control_totals"], told["month"]["state"]) == (0, {}, "open")
+
+
 @pytest.mark.parametrize(
     ("fields", "text"),
     [
@@ -274,6 +285,7 @@ def test_the_api_gives_all_rows_page_by_page_as_of_one_moment(history: Flask, ma
         expected = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
         assert [row for page in found for row in page["rows"]] == expected, dataset
         assert len(expected) == manifest["rows"]
+        assert found[0]["about"].get("month") == manifest.get("month")
 
 
 @pytest.mark.parametrize(
