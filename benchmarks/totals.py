@@ -52,8 +52,14 @@ QUESTIONS = {
     "API by month": "/api/v1/totals?by=month",
     "API by language": "/api/v1/totals?by=language",
     "API by link, 100 of them": "/api/v1/totals?by=placement&limit=100",
+    "page by link, as of then": f"/staff/totals?by=placement&{THEN}",
     "public totals": "/api/v1/campaigns/bullying-free-internet/totals",
     "front page": "/",
+}
+# The answer itself is longer there: many times as many links have a gift in a month, or one to be taken away again.
+NOT_PROMISED = {
+    "API by link, a month": f"/api/v1/totals?by=placement&limit=100&{MONTH}",
+    "API by link, as of then": f"/api/v1/totals?by=placement&limit=100&{THEN}",
 }
 
 
@@ -93,7 +99,7 @@ class Side:
 def compare(name: str, few: Side, many: Side) -> bool:
     """Ask both in turns; whether the promise holds."""
     good = True
-    for question, path in QUESTIONS.items():
+    for question, path in {**QUESTIONS, **NOT_PROMISED}.items():
         times: dict[Side, list[float]] = {few: [], many: []}
         for each in range(ROUNDS + 2):
             for side in (few, many):
@@ -101,8 +107,12 @@ def compare(name: str, few: Side, many: Side) -> bool:
                 if each >= 2:
                     times[side].append(took)
         slow, fast = statistics.median(times[many]), statistics.median(times[few])
-        good = good and slow / fast <= PROMISE
-        print(f"{name}: {question:<28}{fast * 1000:8.1f} ms {slow * 1000:8.1f} ms, ratio {slow / fast:.2f}")
+        good = good and (question in NOT_PROMISED or slow / fast <= PROMISE)
+        told = "  (not promised)" if question in NOT_PROMISED else ""
+        print(
+            f"{name}: {question:<28}{fast * 1000:8.1f} ms {slow * 1000:8.1f} ms, ratio {slow / fast:.2f}{told}",
+            flush=True,
+        )
     return good
 
 
