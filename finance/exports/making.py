@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
 import sqlalchemy as sa
@@ -108,6 +109,21 @@ def make(order: Order, path: Path, *, who: str, now: datetime, watch: Watch | No
         "audit_log": {"number": chain.number, "hash": chain.hash},
         "software": {"version": software_version(), "schema": schema},
     }
+
+
+def unproven(order: Order) -> bytes:
+    """The file of what is reckoned (`Dataset.table`) as of the order's very moment: what a page shows. It has no manifest
+    and is not a minute old, so it may not be the same for ever."""
+    assert order.of.table is not None
+    layout = order.layout
+    with TemporaryDirectory() as place:
+        path = Path(place) / order.file_name
+        writer, totals = WRITERS[order.format](path, layout), ControlTotals(layout.columns)
+        rows = order.of.table(order.filters)
+        writer.write(rows)
+        totals.add(rows)
+        writer.close(totals)
+        return path.read_bytes()
 
 
 def _parts(order: Order, view: Snapshot, watch: Watch) -> tuple[Generator[list[Row]], _Control]:

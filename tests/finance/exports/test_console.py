@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -255,6 +256,17 @@ def test_the_command_writes_to_the_output_what_other_programs_read(history: Flas
     assert done.exit_code == 0, done.output
     rows = list(csv.DictReader(io.StringIO(done.stdout_bytes.decode("utf-8-sig"), newline="")))
     assert len(rows) == json.loads(manifest.read_text(encoding="utf-8"))["rows"] == GIFTS
+
+
+def test_the_file_of_the_totals_page_is_the_export_of_these_totals(
+    history: Flask, finance: Browser, tmp_path: Path
+) -> None:
+    then = (utcnow() - timedelta(minutes=2)).replace(microsecond=0).isoformat()
+    for by in ("office", "month", "currency"):
+        path, manifest = made(tmp_path, dataset=f"totals-{by}", as_of=then, locale="en")
+        file = finance.get("/staff/totals.csv", query_string={"by": by, "as_of": then})
+        assert file.data == path.read_bytes()
+        assert file.headers["Content-Disposition"] == f'attachment; filename="{manifest["file"]}"'
 
 
 def pages(machine: Machine, dataset: str, **query: Any) -> Iterator[dict[str, Any]]:
