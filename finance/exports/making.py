@@ -112,8 +112,10 @@ def make(order: Order, path: Path, *, who: str, now: datetime, watch: Watch | No
 
 
 def unproven(order: Order) -> bytes:
-    """The file of what is reckoned (`Dataset.table`) as of the order's very moment: what a page shows. It has no manifest
-    and is not a minute old, so it may not be the same for ever."""
+    """The file of what is reckoned (`Dataset.table`) as of the order's very moment: what a page shows.
+
+    It has no manifest, and may change within its first minute.
+    """
     assert order.of.table is not None
     layout = order.layout
     with TemporaryDirectory() as place:
