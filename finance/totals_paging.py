@@ -1,8 +1,8 @@
 """A page of totals whose rows are too many to be read at once: which ones stand on it, and how many there are.
 
-Rows come most money first. Adding up all of them to find the first hundred costs most of the time, and nearly every
-link has one row in the sums that nothing was added to since: such a one is in its place as it is. Only the few others
-are added up.
+Rows come most money first. Adding up all of them to find the first hundred costs SQLite most of the time, and nearly
+every link has one row in the sums that nothing was added to since: such a one is in its place as it is. Only the few
+others are added up. PostgreSQL adds up by hashing, in less time than going through the rows once more would take.
 """
 
 from typing import Any
@@ -20,7 +20,7 @@ Place = tuple[str, str]  # currency and key
 
 def places(source: Source, by: str, world: World, limit: int, offset: int) -> tuple[list[Place], int]:
     """The rows of a page, in order, and how many rows there are on all pages."""
-    if source.compact and world.currencies:
+    if source.compact and world.currencies and db.session.get_bind().dialect.name == "sqlite":
         rows, count = _each_in_its_place(source, by, world, offset + limit)
     else:
         rows, count = _all_added_up(source, by)
