@@ -1,12 +1,12 @@
 """All donations as CSV and XLSX: whole, in constant memory, and how long against the database's own dump.
 
-    python -m benchmarks.exports [donations]
+    python -m benchmarks.exports [donations] [sqlite] [postgresql]
 
-For SQLite and PostgreSQL: fills a database, lets the database itself write the same columns (`COPY … TO STDOUT`; the
-`sqlite3` program where there is one, its bare cursor through `csv` otherwise), then exports them by a process of its
-own, whose memory above its resting state is taken from the kernel. An independent reader adds the files up to the
-control totals of their manifests. Dump and exports take turns, the best of each counts. Fails when CSV takes more than
-four times the dump, or memory grows by more than 64 MB, or a sum differs.
+For SQLite and PostgreSQL, or the one that is named: fills a database, lets the database itself write the same columns
+(`COPY … TO STDOUT`; the `sqlite3` program where there is one, its bare cursor through `csv` otherwise), then exports
+them by a process of its own, whose memory above its resting state is taken from the kernel. An independent reader adds
+the files up to the control totals of their manifests. Dump and exports take turns, the best of each counts. Fails when
+CSV takes more than four times the dump, or memory grows by more than 64 MB, or a sum differs.
 """
 
 import csv
@@ -184,21 +184,30 @@ def run(name: str, url: str, directory: Path, donations: int) -> bool:
     return good
 
 
-def main(donations: int) -> None:
+def run_sqlite(donations: int) -> bool:
     with tempfile.TemporaryDirectory(prefix="campaign-exports-") as place:
-        sqlite = Path(place) / "sqlite"
-        sqlite.mkdir()
-        good = run("SQLite", f"sqlite:///{sqlite / 'campaign.sqlite3'}", sqlite, donations)
+        return run("SQLite", f"sqlite:///{Path(place) / 'campaign.sqlite3'}", Path(place), donations)
+
+
+def run_postgresql(donations: int) -> bool:
     server, url = databases.start_postgresql()
     try:
         with (
             tempfile.TemporaryDirectory(prefix="campaign-exports-") as place,
             databases.postgresql_database(url) as database,
         ):
-            good = run("PostgreSQL", database, Path(place), donations) and good
+            return run("PostgreSQL", database, Path(place), donations)
     finally:
         server.cleanup()
-    if not good:
+
+
+RUNS = {"sqlite": run_sqlite, "postgresql": run_postgresql}
+
+
+def main(words: list[str]) -> None:
+    donations = next((int(word.replace("_", "")) for word in words if word not in RUNS), DONATIONS)
+    kept = [RUNS[name](donations) for name in RUNS if name in words or not RUNS.keys() & set(words)]
+    if not all(kept):
         raise SystemExit("not as promised")
 
 
@@ -206,4 +215,4 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["measure"]:
         measure(sys.argv[2], Path(sys.argv[3]), sys.argv[4], sys.argv[5])
     else:
-        main(int(sys.argv[1]) if len(sys.argv) > 1 else DONATIONS)
+        main(sys.argv[1:])

@@ -1,4 +1,4 @@
-"""Totals at a million donations against the same at ten thousand: `python -m benchmarks.totals`.
+"""Totals at a million donations against the same at ten thousand: `python -m benchmarks.totals [sqlite] [postgresql]`.
 
 Both histories lie in the same three years, offices and links; the worker has added to the sums what it may, and the
 last gifts are read from the postings. Promised: the page and the API of totals, and the public totals, take at most
@@ -26,7 +26,9 @@ from core.db import db
 from finance import summaries
 from tests import databases
 from tests.staff.console import Browser, make_member
+from tests.staff.machines import Machine
 
+KINDS = ("SQLite", "PostgreSQL")
 FEW, MANY = 10_000, int(os.environ.get("DONATIONS", "1000000"))
 PROMISE = 1.5
 ROUNDS = 15
@@ -50,8 +52,14 @@ QUESTIONS = {
     "API by month": "/api/v1/totals?by=month",
     "API by language": "/api/v1/totals?by=language",
     "API by link, 100 of them": "/api/v1/totals?by=placement&limit=100",
+    "page by link, as of then": f"/staff/totals?by=placement&{THEN}",
     "public totals": "/api/v1/campaigns/bullying-free-internet/totals",
     "front page": "/",
+}
+# The answer itself is longer there: many times as many links have a gift in a month, or one to be taken away again.
+NOT_PROMISED = {
+    "API by link, a month": f"/api/v1/totals?by=placement&limit=100&{MONTH}",
+    "API by link, as of then": f"/api/v1/totals?by=placement&limit=100&{THEN}",
 }
 
 
@@ -69,13 +77,14 @@ class Side:
                 pass
             print(f"  {donations:,} donations in {seconds:.0f} s, their sums in {time.perf_counter() - begun:.0f} s")
             make_member("finance@example.org", "finance")
+            self.machine = Machine(self.app, "finance@example.org", "finance:read")
         self.browser = Browser(self.app)
         self.browser.sign_in("finance@example.org")
 
     def ask(self, path: str) -> float:
         """Seconds of one answer."""
         begun = time.perf_counter()
-        answer = self.browser.get(path)
+        answer = (self.machine if path.startswith("/api/") else self.browser).get(path)
         took = time.perf_counter() - begun
         assert answer.status_code == 200, (path, answer.status_code)
         return took
@@ -90,7 +99,7 @@ class Side:
 def compare(name: str, few: Side, many: Side) -> bool:
     """Ask both in turns; whether the promise holds."""
     good = True
-    for question, path in QUESTIONS.items():
+    for question, path in {**QUESTIONS, **NOT_PROMISED}.items():
         times: dict[Side, list[float]] = {few: [], many: []}
         for each in range(ROUNDS + 2):
             for side in (few, many):
@@ -98,8 +107,12 @@ def compare(name: str, few: Side, many: Side) -> bool:
                 if each >= 2:
                     times[side].append(took)
         slow, fast = statistics.median(times[many]), statistics.median(times[few])
-        good = good and slow / fast <= PROMISE
-        print(f"{name}: {question:<28}{fast * 1000:8.1f} ms {slow * 1000:8.1f} ms, ratio {slow / fast:.2f}")
+        good = good and (question in NOT_PROMISED or slow / fast <= PROMISE)
+        told = "  (not promised)" if question in NOT_PROMISED else ""
+        print(
+            f"{name}: {question:<28}{fast * 1000:8.1f} ms {slow * 1000:8.1f} ms, ratio {slow / fast:.2f}{told}",
+            flush=True,
+        )
     return good
 
 
@@ -119,7 +132,7 @@ def _urls(kind: str, directory: Path) -> Iterator[Any]:
 
 def main() -> int:
     good = True
-    for kind in ("SQLite", "PostgreSQL"):
+    for kind in [each for each in KINDS if each.lower() in sys.argv[1:]] or KINDS:
         with tempfile.TemporaryDirectory() as directory, _urls(kind, Path(directory)) as url:
             print(f"{kind}:")
             sides = [Side(url(name), Path(directory) / name, n) for name, n in (("few", FEW), ("many", MANY))]

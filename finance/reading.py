@@ -1,13 +1,14 @@
 """Where the figures of a report are read from: sums for what they hold, postings for the rest.
 
 The sums hold what was recorded before the mark. A report as of later takes all of them, and the postings recorded
-since. A report as of a moment before the mark takes the days of recording that were over by then, and the postings of
-that moment's own day. Range and moment are covered by as few rows as can be: whole months by sums of months, the days
-left at the ends by sums of days. A question that no rollup can answer is asked of the postings alone: slow, and right.
+since. A report as of a moment shortly before the mark takes all of them too, and takes away what was recorded between
+the two; as of long before, it takes the days of recording that were over by then, and the postings of that moment's own
+day. Range and moment are covered by as few rows as can be: whole months by sums of months, the days left at the ends
+by sums of days. A question that no rollup can answer is asked of the postings alone: slow, and right.
 """
 
 import calendar
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -26,6 +27,8 @@ from offices.models import Office
 
 _ATTRIBUTE_OF = {"region": "office", "channel": "medium"}
 _A_DAY = timedelta(days=1)
+LOOKED_BACK = timedelta(days=32)  # so far a moment is reached by taking away what came after it
+NAMED = 16  # pairs of fund and campaign: of more it is quicker to go through all
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +116,13 @@ class _Part:
     recorded_from: date | None = None
     recorded_before: date | None = None
 
+    def is_one_period(self) -> bool:
+        """Whether a combination of keys has a row for its moments of recording only."""
+        return self.grain == EVER or (self.first is not None and self.first == self._last_begin())
+
+    def _last_begin(self) -> date | None:
+        return self.last.replace(day=1) if self.grain == MONTH and self.last is not None else self.last
+
 
 def _of_range(first: date | None, last: date | None, fine: bool, ever: bool) -> Iterator[_Part]:
     """Parts of a range of days: months where they are whole, unless days are to be told apart."""
@@ -153,7 +163,28 @@ def _recorded_by(part: _Part, day: date) -> Iterator[_Part]:
         yield _Part(DAY, part.first, part.last, month, day)
 
 
-def rows(filters: Filters, by: str, world: World, mark: datetime) -> sa.Subquery:
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Selects of the same columns that together are all rows of a report.
+
+    `sums` are read from the sums; `rest` from the postings, with what came after the report's moment taken away again.
+    `compact`: in `sums` nearly every value of the dimension has one row.
+    """
+
+    sums: list[sa.Select[Any]]
+    rest: list[sa.Select[Any]]
+    compact: bool = False
+
+    def rows(self, only: Callable[[Any], sa.ColumnElement[bool]] | None = None) -> sa.Subquery:
+        """All of them together; `only` makes a condition of what has their columns in `c`."""
+        parts = [*self.sums, *self.rest]
+        if only is not None:
+            each = [part.subquery() for part in parts]
+            parts = [sa.select(part).where(only(part)) for part in each]
+        return sa.union_all(*parts).subquery()
+
+
+def source_of(filters: Filters, by: str, world: World, mark: datetime) -> Source:
     """All rows that the report adds up: `occurred_on`, `fund_id`, `campaign_id`, the keys needed, and figures.
 
     `occurred_on` is the day itself by day and week, by month a day of it, and means nothing otherwise.
@@ -162,16 +193,37 @@ def rows(filters: Filters, by: str, world: World, mark: datetime) -> sa.Subquery
     rollup = rollup_for(keys)
     names = ["occurred_on", "fund_id", "campaign_id", *sorted(keys), *FIGURES]
     if rollup is None:
-        return _live(filters, sums.BEGINNING, names, world, *near(filters)).subquery()
-    timed = by in ("day", "week", "month")
-    in_sums = filters.as_of >= mark
-    parts = list(_of_range(filters.first, filters.last, by in ("day", "week"), in_sums and not timed))
-    since = mark
-    if not in_sums:
+        return Source([], [_live(filters, names, world, *_since(sums.BEGINNING, filters), *near(filters))])
+    past = filters.as_of < mark - LOOKED_BACK
+    timed, fine = by in ("day", "week", "month"), by in ("day", "week")
+    parts = list(_of_range(filters.first, filters.last, fine, not past and not timed))
+    if filters.as_of >= mark:
+        rest = [_live(filters, names, world, *_since(mark, filters))]
+    elif not past:
+        rest = list(_taken_away(filters, rollup, names, world, mark))
+    else:
         day = sums.day_of(filters.as_of)
-        parts, since = [each for part in parts for each in _recorded_by(part, day)], sums.start_of(day)
-    stored = [_stored(filters, rollup, part, names, world) for part in parts]
-    return sa.union_all(*stored, _live(filters, since, names, world)).subquery()
+        parts = [each for part in parts for each in _recorded_by(part, day)]
+        rest = [_live(filters, names, world, *_since(sums.start_of(day), filters))]
+    compact = len(parts) == 1 and parts[0].is_one_period()
+    return Source([_stored(filters, rollup, part, names, world) for part in parts], rest, compact)
+
+
+def _taken_away(
+    filters: Filters, rollup: str, names: list[str], world: World, mark: datetime
+) -> Iterator[sa.Select[Any]]:
+    """What the sums hold and was recorded after the report's moment, with the opposite sign."""
+    following = sums.day_of(filters.as_of) + _A_DAY
+    end = min(mark, sums.start_of(following))
+    after = (JournalEntry.recorded_at > filters.as_of, JournalEntry.recorded_at < end)
+    yield _opposite(_live(filters, names, world, *after))
+    if end < mark:
+        yield _opposite(_stored(filters, rollup, _Part(DAY, filters.first, filters.last, following), names, world))
+
+
+def _opposite(query: sa.Select[Any]) -> sa.Select[Any]:
+    found = query.subquery().c
+    return sa.select(*((-each).label(name) if name in FIGURES else each for name, each in found.items()))
 
 
 def _stored(filters: Filters, rollup: str, part: _Part, names: list[str], world: World) -> sa.Select[Any]:
@@ -182,17 +234,47 @@ def _stored(filters: Filters, rollup: str, part: _Part, names: list[str], world:
         query = query.where(columns.occurred_on >= part.first)
     if part.last is not None:
         query = query.where(columns.occurred_on <= part.last)
-    if part.recorded_from is not None:
-        query = query.where(columns.recorded_on >= part.recorded_from)
-    if part.recorded_before is not None:
-        query = query.where(columns.recorded_on < part.recorded_before)
+    query = query.where(*_recorded_within(part, columns))
+    if part.grain == EVER:
+        query = query.where(*_at_hand(columns, world))
+    if part.grain == DAY and part.recorded_from is not None:
+        query = query.where(columns.occurred_on.in_(_days_touched(part)))
     return query.where(*conditions(filters, columns, world))
 
 
-def _live(filters: Filters, since: datetime, names: list[str], world: World, *more: Any) -> sa.Select[Any]:
-    """What was recorded from then up to the report's moment, straight from postings."""
-    bounds = [JournalEntry.recorded_at >= since, JournalEntry.recorded_at <= filters.as_of]
-    found = facts(*bounds, *more).subquery()
+def _at_hand(columns: Any, world: World) -> Iterator[sa.ColumnElement[bool]]:
+    """All that stands before a link in the order of the table, named: a few links are found there, not looked for."""
+    yield columns.occurred_on == sums.EVER
+    yield columns.recorded_on == sums.EVER
+    campaigns = (sums.NO_GIFT, *world.campaigns)
+    if len(world.funds) * len(campaigns) <= NAMED:
+        yield columns.fund_id.in_(world.funds)
+        yield columns.campaign_id.in_(campaigns)
+
+
+def _recorded_within(part: _Part, columns: Any) -> Iterator[sa.ColumnElement[bool]]:
+    if part.recorded_from is not None:
+        yield columns.recorded_on >= part.recorded_from
+    if part.recorded_before is not None:
+        yield columns.recorded_on < part.recorded_before
+
+
+def _days_touched(part: _Part) -> sa.Select[Any]:
+    """Days that anything recorded within the part belongs to, from the smallest rollup: the large ones are kept in the
+    order of these days, and would be read as a whole without them."""
+    small = sa.orm.aliased(ReportSum.__table__)
+    query = sa.select(small.c.occurred_on).where(small.c.rollup == "all", small.c.grain == DAY)
+    return query.where(*_recorded_within(part, small.c)).distinct()
+
+
+def _since(moment: datetime, filters: Filters) -> tuple[sa.ColumnElement[bool], ...]:
+    """Entries that were recorded from then up to the report's moment."""
+    return JournalEntry.recorded_at >= moment, JournalEntry.recorded_at <= filters.as_of
+
+
+def _live(filters: Filters, names: list[str], world: World, *entries: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    """Rows of these entries, straight from postings."""
+    found = facts(*entries).subquery()
     columns = found.c
     query = sa.select(*(columns[name] for name in names))
     return query.where(*conditions(filters, columns, world), *days(filters, columns.occurred_on))

@@ -25,8 +25,9 @@ from flask_babel import lazy_gettext as _l
 from core.db import db
 from core.errors import Invalid
 from finance.filters import CHANNELS, DIRECT, ELSEWHERE, NOBODY, Filters
-from finance.reading import World, attribute_of, rows
+from finance.reading import Source, World, attribute_of, source_of
 from finance.summary_models import FIGURES
+from finance.totals_paging import places
 from ledger import sums
 from ledger.models import Fund
 from offices.models import Office
@@ -142,7 +143,8 @@ class _Reader:
     def report(self, limit: int | None, offset: int) -> Report:
         if self.by in PAGED and limit is not None:
             found, count = self._page(limit, offset)
-            totals = self._totals(_Reader(self.filters, "currency", self.mark).read())
+            named = [Row(row.key, row.currency) for row in found]  # a table that adds up to nothing has a total, too
+            totals = self._totals([*_Reader(self.filters, "currency", self.mark).read(), *named])
         else:
             every = self._in_order(self.read())
             self._tell_spending(every)
@@ -160,8 +162,11 @@ class _Reader:
             found.setdefault((key, row.currency), Row(key, row.currency)).figures.add(row)
         return [row for row in found.values() if row.figures]
 
+    def _source(self) -> Source:
+        return source_of(self.filters, self.by, self.world, self.mark)
+
     def _query(self, only: Sequence[str] | None) -> sa.Select[Any]:
-        source = rows(self.filters, self.by, self.world, self.mark)
+        source = self._source().rows()
         keys = [source.c[name] for name in self._key_columns()]
         figures = [sa.func.sum(source.c[name]).label(name) for name in FIGURES]
         query = sa.select(Fund.currency, *keys, *figures).join(Fund, Fund.id == source.c.fund_id)
@@ -205,20 +210,11 @@ class _Reader:
 
     def _page(self, limit: int, offset: int) -> tuple[list[Row], int]:
         """Rows in order, read no further than they are asked for; how many there are."""
-        source = rows(self.filters, self.by, self.world, self.mark)
-        key, sums_of = source.c[self.by], [sa.func.sum(source.c[name]) for name in FIGURES]
-        # Few columns for the many rows that are only counted and put in order; all figures for those of the page.
-        gross = sa.func.sum(source.c.gross).label("gross")
-        grouped = sa.select(Fund.currency, key.label("key"), gross).join(Fund, Fund.id == source.c.fund_id)
-        ordered = grouped.group_by(Fund.currency, key).having(sa.or_(*(each != 0 for each in sums_of))).subquery()
-        order = [sa.case((ordered.c.key == NOBODY, 1), else_=0), ordered.c.gross.desc(), ordered.c.key]
-        query = sa.select(ordered, sa.func.count().over().label("of")).order_by(*order, ordered.c.currency)
-        found = list(db.session.execute(query.limit(limit).offset(offset)))
-        figures = {(row.currency, row.key): row for row in self.read([each.key for each in found])}
-        page = [figures[each.currency, each.key] for each in found]
+        found, count = places(self._source(), self.by, self.world, limit, offset)
+        figures = {(row.currency, row.key): row for row in self.read([key for _, key in found])}
+        page = [figures[place] for place in found]
         self._tell_spending(page)
-        count = found[0].of if found else db.session.scalar(sa.select(sa.func.count()).select_from(ordered))
-        return page, int(count or 0)
+        return page, count
 
     # Order, totals, spending
 

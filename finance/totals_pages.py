@@ -1,9 +1,7 @@
 """Console pages of totals: by any dimension, what stands behind a figure, and what changed one."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from io import StringIO
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,7 +11,6 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from markupsafe import Markup
 
-from core.cells import write_table
 from core.clock import local_day, utcnow
 from core.db import db, read_snapshot
 from core.errors import DomainError
@@ -22,6 +19,8 @@ from core.money import Money
 from donations.models import Campaign
 from finance import drill, names
 from finance.charts import Bar, bars
+from finance.exports.making import unproven
+from finance.exports.orders import Order
 from finance.filters import DIRECT, ELSEWHERE, NOBODY, Filters, day_start, parse, parse_moment
 from finance.totals import TIMES, Report, Row, grand_totals, periods, require_dimension, totals
 from finance.totals_names import CHANNEL_NAMES, DIMENSION_NAMES, FIGURE_NAMES, SPECIAL, labels, short_label
@@ -174,23 +173,11 @@ def _ranges(now: datetime) -> dict[str, Any]:
 @blueprint.get("/staff/totals.csv")
 @allowed("finance", "campaign", "admin")
 def totals_csv() -> Response:
-    """All rows of the page, those on its other pages too."""
+    """All rows of the page, those on its other pages too: the file that an export of these totals would be."""
     by, filters = require_dimension(request.args.get("by") or "month"), _asked()
-    report = totals(filters, by)
-    text = StringIO(newline="")
-    columns = [by, "name", "currency", "gifts", *FIGURE_NAMES, "fx", "available", "as_of"]
-    write_table(text, columns, _cells(report, labels(by, report.rows)))
-    headers = {"Content-Disposition": f'attachment; filename="totals-{by}.csv"'}
-    return Response("\ufeff" + text.getvalue(), mimetype="text/csv", headers=headers)
-
-
-def _cells(report: Report, called: dict[str, str]) -> Iterator[list[Any]]:
-    moment = report.filters.as_of.isoformat()
-    for row in [*report.rows, *report.totals]:
-        amounts = [getattr(row.figures, name) if name != "disbursed" else row.disbursed for name in FIGURE_NAMES]
-        amounts += [row.figures.fx, row.available]
-        shown = [None if minor is None else Money(minor, row.currency).major for minor in amounts]
-        yield [row.key, called.get(row.key, ""), row.currency, row.figures.gifts, *shown, moment]
+    order = Order(f"totals-{by}", "csv", filters.fixed())
+    headers = {"Content-Disposition": f'attachment; filename="{order.file_name}"'}
+    return Response(unproven(order), mimetype="text/csv", headers=headers)
 
 
 @blueprint.get("/staff/totals/lines")

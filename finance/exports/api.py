@@ -105,11 +105,15 @@ def _rows(dataset: Dataset, filters: Filters, after: int, limit: int) -> tuple[l
 
 
 class RowsOut(Schema):
-    """`rows` are objects as in JSON Lines of the same dataset; what their members mean stands in docs/exports.md."""
+    """`rows` are objects as in JSON Lines of the same dataset; what their members mean stands in docs/exports.md.
+
+    `about` is what a manifest says of the whole, with or without rows: of a statement, how its month stands.
+    """
 
     dataset = fields.String()
     as_of = fields.String()
     filters = fields.Dict()
+    about = fields.Dict()
     rows = fields.List(fields.Dict())
     next_cursor = fields.String(allow_none=True)
 
@@ -135,6 +139,7 @@ def read_rows(dataset: str) -> dict[str, Any]:
         "dataset": found.name,
         "as_of": filters.as_of.isoformat(),
         "filters": filters.describe(),
+        "about": found.about(filters) if found.about else {},
         "rows": [objects.of(row) for row in rows],
         "next_cursor": next_cursor,
     }

@@ -15,6 +15,16 @@ class UnknownSchedule(NotFound):
     text = _l("There is no such scheduled export.")
 
 
+class OrdererGone(Conflict):
+    code = "export_orderer_gone"
+    text = _l("Stopped: %(email)s may no longer have exports.")
+
+
+class ScheduleGoesOn(Conflict):
+    code = "export_schedule_goes_on"
+    text = _l("This is still made for whoever ordered it.")
+
+
 class NotYourExport(DomainError):
     code, status = "not_your_export", 403
     text = _l("This file belongs to whoever ordered it. Finance staff may open it, too.")

@@ -10,6 +10,7 @@ from core.outbox import renderer
 from finance.exports.datasets import DATASETS
 from finance.exports.errors import failure
 from finance.exports.models import Export
+from finance.exports.services import may_have_exports
 
 READY, FAILED = "export_ready", "export_failed"
 
@@ -28,7 +29,8 @@ def failed_letter(export_id: int) -> Mail | None:
 
 
 def _letter(export: Export, kind: str) -> Mail | None:
-    if not export.member.active:
+    member = export.member
+    if not member.active or not may_have_exports(member.role_names()):
         return None
     language = str(export.options["locale"])
     with force_locale(language):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
 import sqlalchemy as sa
@@ -74,6 +75,7 @@ def make(order: Order, path: Path, *, who: str, now: datetime, watch: Watch | No
                     totals.add(rows)
                     watch.goes_on(totals.rows)
             chain, schema = audit.head(), _schema()
+            about = order.of.about(order.filters) if order.of.about else {}
         except BaseException:
             writer.abandon()
             raise
@@ -100,12 +102,30 @@ def make(order: Order, path: Path, *, who: str, now: datetime, watch: Watch | No
         "rows": totals.rows,
         "control_totals": totals.as_values(),
         "control_totals_unit": UNIT,
+        **about,
         **writer.notes(),
         "made_at": now.isoformat(timespec="seconds"),
         "made_by": who,
         "audit_log": {"number": chain.number, "hash": chain.hash},
         "software": {"version": software_version(), "schema": schema},
     }
+
+
+def unproven(order: Order) -> bytes:
+    """The file of what is reckoned (`Dataset.table`) as of the order's very moment: what a page shows.
+
+    It has no manifest, and may change within its first minute.
+    """
+    assert order.of.table is not None
+    layout = order.layout
+    with TemporaryDirectory() as place:
+        path = Path(place) / order.file_name
+        writer, totals = WRITERS[order.format](path, layout), ControlTotals(layout.columns)
+        rows = order.of.table(order.filters)
+        writer.write(rows)
+        totals.add(rows)
+        writer.close(totals)
+        return path.read_bytes()
 
 
 def _parts(order: Order, view: Snapshot, watch: Watch) -> tuple[Generator[list[Row]], _Control]:

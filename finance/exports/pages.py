@@ -18,9 +18,10 @@ from core.money import Money
 from finance import names
 from finance.exports import jobs, schedules, services
 from finance.exports.datasets import DATASETS
+from finance.exports.datasets.statement import STATES
 from finance.exports.errors import NotMade, NotYourExport, failure
 from finance.exports.formats import WRITERS
-from finance.exports.models import Export
+from finance.exports.models import Export, ExportSchedule
 from finance.exports.orders import Order
 from finance.filters import CHANNELS, DEFAULT_ZONE, NAMES
 from offices import queries
@@ -82,6 +83,7 @@ def choices() -> dict[str, Any]:
         "channels": {channel: CHANNEL_NAMES[channel] for channel in CHANNELS},
         "media": MEDIA_NAMES,
         "languages": LANGUAGE_NAMES,
+        "months": STATES,
         "money": Money,
         "option_names": OPTION_NAMES,
     }
@@ -109,7 +111,7 @@ def _list_page(typed: Mapping[str, str], refusal: DomainError | None = None) -> 
         opened=any(typed.get(name) for name in (*MORE, "names")) or typed.get("encoding") == "cp1251",
         regions=[(region, region) for region in queries.regions()],
         exports=services.newest(actor),
-        schedules=schedules.running(actor),
+        schedules=schedules.running(actor, utcnow()),
         last_month=_last_month(),
         locale=current_locale(),
         page_path=url_for(".list_page"),
@@ -130,7 +132,10 @@ def order() -> ResponseReturnValue:
     if clamped:
         flash(_("Exports reach up to a minute ago, so that the same file can be made again."), "good")
     if small and jobs.make_export(export_id):
-        return redirect(url_for(".download", public_id=public_id), code=303)
+        made = services.find_export(public_id).manifest
+        # A file without rows opens as an empty table: its page says that this is all.
+        view = ".download" if made and made["rows"] else ".show"
+        return redirect(url_for(view, public_id=public_id), code=303)
     jobs.make_soon.enqueue(export_id)
     return redirect(url_for(".show", public_id=public_id), code=303)
 
@@ -153,9 +158,7 @@ def _add_schedule(rhythm: str) -> ResponseReturnValue:
     actor, now = acting(), utcnow()
     with unit_of_work():
         schedule = schedules.add_schedule(request.form, rhythm, actor, now)
-        after = {"rhythm": rhythm, **schedule.options}
-        subject = f"export_schedule:{schedule.public_id}"
-        audit.record(actor.email, "export_schedule.added", subject, after=after, now=now, address=actor.address)
+        _record_of_schedule(actor, "added", schedule, after={"rhythm": rhythm, **schedule.options})
     flash(_("From now on you get an e-mail with a link each time."), "good")
     return redirect(url_for(".list_page"), code=303)
 
@@ -166,13 +169,31 @@ def end_schedule(public_id: str) -> ResponseReturnValue:
     actor, now = acting(), utcnow()
     with unit_of_work():
         schedule = schedules.find_schedule(public_id)
-        if schedule.member_id != actor.id and not actor.has("finance"):
+        if not schedules.is_shown(schedule, schedules.why_stopped(schedule, now), actor):
             raise NotYourExport
         schedules.end_schedule(schedule, now)
-        subject = f"export_schedule:{public_id}"
-        audit.record(actor.email, "export_schedule.ended", subject, now=now, address=actor.address)
+        _record_of_schedule(actor, "ended", schedule)
     flash(_("It will not be made again."), "good")
     return redirect(url_for(".list_page"), code=303)
+
+
+@blueprint.post("/staff/exports/schedules/<public_id>/take-over")
+@allowed("finance", "admin")
+def take_over_schedule(public_id: str) -> ResponseReturnValue:
+    """What was made for somebody who may no longer have it goes on for this member."""
+    actor = acting()
+    with unit_of_work():
+        schedule = schedules.find_schedule(public_id)
+        before = {"member": schedule.member.email}
+        schedules.take_over(schedule, actor, utcnow())
+        _record_of_schedule(actor, "taken_over", schedule, before=before, after={"member": actor.email})
+    flash(_("From now on you get an e-mail with a link each time."), "good")
+    return redirect(url_for(".list_page"), code=303)
+
+
+def _record_of_schedule(actor: Actor, act: str, schedule: ExportSchedule, **values: Mapping[str, object]) -> None:
+    subject = f"export_schedule:{schedule.public_id}"
+    audit.record(actor.email, f"export_schedule.{act}", subject, now=utcnow(), address=actor.address, **values)
 
 
 def _export_for(actor: Actor, public_id: str) -> Export:

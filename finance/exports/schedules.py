@@ -1,7 +1,8 @@
 """Exports that are made again and again: for each day, week or month that has ended, once.
 
 A period is over at its last midnight in the zone of the report. It is due some hours later, when the facts of its last
-evening have come in. What was missed while no worker ran is made afterwards, each period once.
+evening have come in. What was missed while no worker ran is made afterwards, each period once. While whoever wants it
+may have no exports, or what it is about is not there, it is stopped: nothing is made, and nothing afterwards.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,10 +15,11 @@ from core.clock import local_day
 from core.db import db, insert_if_absent, rows_changed
 from core.errors import DomainError
 from core.ids import new_public_id
-from finance.exports.errors import NamesNotAllowed, RhythmUnknown, UnknownSchedule
+from finance.exports.errors import NamesNotAllowed, OrdererGone, RhythmUnknown, ScheduleGoesOn, UnknownSchedule
 from finance.exports.models import RHYTHMS, Export, ExportSchedule
 from finance.exports.orders import Order
-from finance.filters import day_start
+from finance.exports.services import may_have_exports
+from finance.filters import DEFAULT_ZONE, day_start
 from staff.access import Actor
 
 WAIT = timedelta(hours=6)
@@ -94,17 +96,45 @@ def find_schedule(public_id: str) -> ExportSchedule:
     return schedule
 
 
+def why_stopped(schedule: ExportSchedule, now: datetime) -> DomainError | None:
+    """Why nothing is made of it at present; None while it goes on. Asked of the roles of now, each time."""
+    member = schedule.member
+    if not member.active or not may_have_exports(member.role_names()):
+        return OrdererGone(email=member.email)
+    try:
+        _read(schedule, *last_period(schedule.rhythm, now, DEFAULT_ZONE), now)
+    except DomainError as refusal:
+        return refusal
+    return None
+
+
+def take_over(schedule: ExportSchedule, actor: Actor, now: datetime) -> None:
+    """From now on it is this member's. Raises `ScheduleGoesOn`: who may still have exports is not robbed of them."""
+    former, stopped = schedule.member_id, why_stopped(schedule, now)
+    if not isinstance(stopped, OrdererGone):
+        raise ScheduleGoesOn
+    mine = sa.and_(ExportSchedule.id == schedule.id, ExportSchedule.member_id == former)
+    taken = db.session.execute(sa.update(ExportSchedule).where(mine).values(member_id=actor.id))
+    if rows_changed(taken) != 1:
+        raise ScheduleGoesOn
+    db.session.refresh(schedule)
+
+
 def end_schedule(schedule: ExportSchedule, now: datetime) -> None:
     schedule.ended_at = now
     db.session.flush()
 
 
-def running(actor: Actor) -> list[ExportSchedule]:
-    """Finance sees all, others their own."""
+def running(actor: Actor, now: datetime) -> list[tuple[ExportSchedule, DomainError | None]]:
+    """Those that were not ended, each with why it is stopped. Finance sees all, others their own and stopped ones."""
     query = sa.select(ExportSchedule).where(ExportSchedule.ended_at.is_(None)).order_by(ExportSchedule.id)
-    if not actor.has("finance"):
-        query = query.where(ExportSchedule.member_id == actor.id)
-    return list(db.session.scalars(query))
+    found = [(each, why_stopped(each, now)) for each in db.session.scalars(query)]
+    return [(each, stopped) for each, stopped in found if is_shown(each, stopped, actor)]
+
+
+def is_shown(schedule: ExportSchedule, stopped: DomainError | None, actor: Actor) -> bool:
+    """Whether it is this member's to see, and to end."""
+    return stopped is not None or schedule.member_id == actor.id or actor.has("finance")
 
 
 def due(now: datetime) -> list[int]:
@@ -118,30 +148,27 @@ def due(now: datetime) -> list[int]:
 def order_missing(schedule_id: int, now: datetime) -> list[int]:
     """Ids of the exports ordered now. Two workers at once order each period once: its row is unique."""
     schedule = db.session.get_one(ExportSchedule, schedule_id)
-    member = schedule.member
-    if not member.active or member.role_names().isdisjoint(("finance", "admin")):
-        end_schedule(schedule, now)  # who no longer works here gets no figures
+    if why_stopped(schedule, now) is not None:  # its periods pass; the page of schedules says so
+        _, last = last_period(schedule.rhythm, now, DEFAULT_ZONE)
+        _moved(schedule_id, day_start(last, DEFAULT_ZONE, days=1))
         return []
-    zone = Order.read({**schedule.options, **_days(*last_period(schedule.rhythm, now, "UTC"))}, now).filters.zone
+    zone = _read(schedule, *last_period(schedule.rhythm, now, DEFAULT_ZONE), now).filters.zone
     ordered = []
     for first, last in list(periods(schedule.rhythm, schedule.made_until, now, zone))[:MOST_AT_ONCE]:
-        if (export_id := _order_one(schedule, first, last, now)) is not None:
-            ordered.append(export_id)
+        ordered += _order_one(schedule, first, last, now)
         _moved(schedule_id, day_start(last, zone, days=1))
     return ordered
 
 
-def _days(first: date, last: date) -> dict[str, str]:
-    return {"first": first.isoformat(), "last": last.isoformat()}
+def _read(schedule: ExportSchedule, first: date, last: date, now: datetime) -> Order:
+    """What is ordered for a period. Raises what `Order.read` does: what it was about may be no longer there."""
+    return Order.read({**schedule.options, "first": first.isoformat(), "last": last.isoformat()}, now)
 
 
-def _order_one(schedule: ExportSchedule, first: date, last: date, now: datetime) -> int | None:
-    try:
-        order = Order.read({**schedule.options, **_days(first, last)}, now)
-    except DomainError:  # what it was about is no longer there
-        return None
+def _order_one(schedule: ExportSchedule, first: date, last: date, now: datetime) -> list[int]:
+    """The id of the export, when it was ordered now."""
     values = {
-        "options": order.options(),
+        "options": _read(schedule, first, last, now).options(),
         "member_id": schedule.member_id,
         "by_mail": True,
         "created_at": now,
@@ -149,9 +176,9 @@ def _order_one(schedule: ExportSchedule, first: date, last: date, now: datetime)
         "public_id": new_public_id(),
     }
     if not insert_if_absent(Export, schedule_id=schedule.id, period=first.isoformat(), **values):
-        return None
+        return []
     query = sa.select(Export.id).where(Export.schedule_id == schedule.id, Export.period == first.isoformat())
-    return db.session.scalar(query)
+    return list(db.session.scalars(query))
 
 
 def _moved(schedule_id: int, until: datetime | None) -> bool:

@@ -101,10 +101,19 @@ def agree(rows: list[dict[str, Any]], filters: Filters) -> None:
         assert as_found(report) == by_hand(rows, filters, by), by
         assert moved(report.totals) == grand, by
         assert report.count == len(report.rows)
+    agree_page_by_page(filters)
     independent = by_hand(rows, filters, "currency")
     assert {key[0]: figures for key, figures in independent.items()} == {
         currency: {name: getattr(figures, name) for name in FIGURES} for currency, figures in grand.items()
     }
+
+
+def agree_page_by_page(filters: Filters) -> None:
+    """Links read a page at a time are those read at once, in the same order."""
+    every = totals(filters, "placement").rows
+    pages = [totals(filters, "placement", limit=4, offset=begin) for begin in range(0, len(every) + 4, 4)]
+    assert [row for page in pages for row in page.rows] == every
+    assert {page.count for page in pages} == {len(every)}
 
 
 @settings(max_examples=5 * TIMES, deadline=None, phases=(Phase.generate,), suppress_health_check=list(HealthCheck))

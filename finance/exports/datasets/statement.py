@@ -5,7 +5,7 @@ opening + all movements = closing in every row. Each row says whether the month 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -166,6 +166,13 @@ def standing_of(filters: Filters) -> Standing:
     return Standing("closed", closing.closed_at, closing.sheet_hash, closing.audit_number, closing.audit_hash)
 
 
+def about(filters: Filters) -> dict[str, Any]:
+    """What stands in each row of the month as a whole: a month in which nothing was posted has no row to say it."""
+    standing = standing_of(filters)
+    closed_at = standing.closed_at and standing.closed_at.isoformat()
+    return {"month": {**asdict(standing), "closed_at": closed_at}}
+
+
 def _movements(filters: Filters) -> Query:
     """Per account and kind of entry: debits less credits before the month, and within it."""
     start, end = filters.moments()
@@ -262,6 +269,7 @@ DATASET = Dataset(
     _l("Month statement"),
     COLUMNS,
     table=statement,
+    about=about,
     filters=frozenset({"campaign", "fund", "currency"}),
     formats=("pdf", *TABLES),
     summed=False,

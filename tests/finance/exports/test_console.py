@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,11 @@ from flask import Flask
 
 from core.clock import utcnow
 from core.db import db, unit_of_work
-from finance.exports import jobs, services
+from finance.exports import jobs, letters, services
 from finance.exports.making import sha256_of
 from finance.exports.models import Export, ExportSchedule
 from staff import audit
+from staff import services as members
 from tests.console.conftest import acts
 from tests.finance.exports.conftest import GIFTS, made, sign_in
 from tests.staff.console import Browser
@@ -121,6 +123,17 @@ def test_the_form_is_filled_in_by_the_address(history: Flask, finance: Browser) 
     assert '<details class="mt-3" open>' in page
 
 
+def test_a_range_without_rows_leads_to_a_page_that_says_so(history: Flask, finance: Browser) -> None:
+    for format in ("csv", "csv-ru", "xlsx"):
+        answer = order(finance, dataset="statement", format=format, first="2001-01-01", last="2001-01-31")
+        page = finance.get(answer.location).text
+        assert "No rows: there was nothing in this time" in page
+        assert "not closed yet" in page
+        assert opened(finance, f"{answer.location}/file")
+        told = json.loads(finance.get(f"{answer.location}/manifest.json").data)
+        assert (told["rows"], told["control_totals"], told["month"]["state"]) == (0, {}, "open")
+
+
 @pytest.mark.parametrize(
     ("fields", "text"),
     [
@@ -157,6 +170,24 @@ def test_somebody_elses_link_is_refused_and_written_down(history: Flask, finance
     assert opened(colleague, f"{page}/file")
     stranger = Browser(history).get(f"{page}/file")
     assert (stranger.status_code, "/staff/login" in stranger.location) == (303, True)
+
+
+def test_who_lost_the_role_opens_no_export_ordered_earlier(history: Flask, finance: Browser) -> None:
+    order(finance, **FEBRUARY)
+    [export] = exports()
+    with unit_of_work():
+        members.assign_roles(members.require_member("finance@example.org"), ["campaign"])
+    page = f"/staff/exports/{export.public_id}"
+    for path in (page, f"{page}/file", f"{page}/manifest.json"):
+        assert finance.get(path).status_code == 403
+    finance.get("/staff")
+    for act in ("cancel", "again"):
+        assert finance.post(f"{page}/{act}").status_code == 403
+    assert acts().count(("finance@example.org", "export.refused", f"export:{export.public_id}")) == 5
+    assert letters.ready_letter(export.id) is None, "nobody is written to who may not open it"
+    with unit_of_work():
+        members.assign_roles(members.require_member("finance@example.org"), ["finance"])
+    assert opened(finance, f"{page}/file")
 
 
 def test_an_admin_opens_what_they_ordered(history: Flask) -> None:
@@ -227,6 +258,17 @@ def test_the_command_writes_to_the_output_what_other_programs_read(history: Flas
     assert len(rows) == json.loads(manifest.read_text(encoding="utf-8"))["rows"] == GIFTS
 
 
+def test_the_file_of_the_totals_page_is_the_export_of_these_totals(
+    history: Flask, finance: Browser, tmp_path: Path
+) -> None:
+    then = (utcnow() - timedelta(minutes=2)).replace(microsecond=0).isoformat()
+    for by in ("office", "month", "currency"):
+        path, manifest = made(tmp_path, dataset=f"totals-{by}", as_of=then, locale="en")
+        file = finance.get("/staff/totals.csv", query_string={"by": by, "as_of": then})
+        assert file.data == path.read_bytes()
+        assert file.headers["Content-Disposition"] == f'attachment; filename="{manifest["file"]}"'
+
+
 def pages(machine: Machine, dataset: str, **query: Any) -> Iterator[dict[str, Any]]:
     cursor = ""
     while cursor is not None:
@@ -255,6 +297,7 @@ def test_the_api_gives_all_rows_page_by_page_as_of_one_moment(history: Flask, ma
         expected = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
         assert [row for page in found for row in page["rows"]] == expected, dataset
         assert len(expected) == manifest["rows"]
+        assert found[0]["about"].get("month") == manifest.get("month")
 
 
 @pytest.mark.parametrize(

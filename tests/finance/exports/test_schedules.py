@@ -1,5 +1,6 @@
 """Exports that are made for each day, week or month: each period once, also those that were missed."""
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -14,8 +15,12 @@ from core.errors import DomainError
 from core.models import OutboxMessage
 from finance.exports import jobs, schedules
 from finance.exports.models import Export, ExportSchedule
+from offices.models import Office
+from staff import services
 from staff.access import Actor
 from staff.models import StaffMember
+from tests.console.conftest import acts
+from tests.finance.exports.conftest import sign_in
 from tests.staff.console import make_member
 
 ZONE = "Europe/Minsk"
@@ -87,13 +92,63 @@ def test_a_scheduled_export_is_made_and_told_by_mail(history: Flask) -> None:
     assert db.session.scalars(sa.select(OutboxMessage.template)).all() == ["export_ready"]
 
 
-def test_who_no_longer_works_here_gets_nothing(history: Flask) -> None:
-    schedule = scheduled("daily", midnight(2026, 2, 26))
+def roles_now(email: str, *roles: str) -> None:
+    with unit_of_work():
+        services.assign_roles(services.require_member(email), roles)
+
+
+def disabled(email: str) -> None:
     with unit_of_work() as session:
-        session.execute(sa.update(StaffMember).values(active=False))
+        session.execute(sa.update(StaffMember).where(StaffMember.email == email).values(active=False))
+
+
+@pytest.mark.parametrize("leave", [disabled, lambda email: roles_now(email, "campaign")])
+def test_who_may_no_longer_have_exports_gets_nothing_and_nothing_afterwards(
+    history: Flask, leave: Callable[[str], None]
+) -> None:
+    schedule = scheduled("daily", midnight(2026, 2, 26))
+    leave("finance@example.org")
     jobs.order_due(datetime(2026, 3, 2, 9, 0, tzinfo=UTC))
     assert made() == []
-    assert db.session.get_one(ExportSchedule, schedule.id, populate_existing=True).ended_at is not None
+    with unit_of_work() as session:
+        session.execute(sa.update(StaffMember).values(active=True))
+    roles_now("finance@example.org", "finance")
+    jobs.order_due(datetime(2026, 3, 3, 9, 0, tzinfo=UTC))
+    assert made() == [("2026-03-02", "2026-03-02")]  # what passed meanwhile is not made up for
+    assert db.session.get_one(ExportSchedule, schedule.id, populate_existing=True).ended_at is None
+
+
+def test_a_stopped_one_is_told_and_taken_over_by_a_colleague(history: Flask) -> None:
+    schedule = scheduled("daily", midnight(2026, 2, 26))
+    page = f"/staff/exports/schedules/{schedule.public_id}"
+    admin, colleague = sign_in(history, "admin"), sign_in(history, "finance", "colleague")
+    colleague.get("/staff/exports")
+    assert colleague.post(f"{page}/take-over").status_code == 409, "it goes on for who ordered it"
+    assert "Made regularly" not in admin.get("/staff/exports").text
+    roles_now("finance@example.org", "campaign")
+    told = "Stopped: finance@example.org may no longer have exports."
+    assert told in admin.get("/staff/exports").text
+    assert told in colleague.get("/staff/exports").text
+    assert colleague.post(f"{page}/take-over").status_code == 303
+    assert told not in colleague.get("/staff/exports").text
+    jobs.order_due(datetime(2026, 2, 27, 9, 0, tzinfo=UTC))
+    db.session.rollback()
+    assert db.session.scalars(sa.select(Export)).one().member.email == "colleague@example.org"
+    assert ("colleague@example.org", "export_schedule.taken_over") in [act[:2] for act in acts()]
+    assert admin.post(f"{page}/end").status_code == 403, "it is no longer stopped"
+
+
+def test_one_whose_region_is_gone_stops_and_keeps_no_other_from_being_made(history: Flask) -> None:
+    scheduled("daily", midnight(2026, 2, 26), region="Минск")
+    member = db.session.scalars(sa.select(StaffMember.id)).one()
+    with unit_of_work() as session:
+        more = {"options": {**OPTIONS, "locale": "en"}, "member_id": member, "created_at": utcnow()}
+        session.add(ExportSchedule(rhythm="daily", made_until=midnight(2026, 3, 1), **more))
+        session.execute(sa.update(Office).where(Office.region == "Минск").values(region="Минская"))
+    jobs.order_due(datetime(2026, 3, 2, 9, 0, tzinfo=UTC))
+    assert made() == [("2026-03-01", "2026-03-01")]
+    finance = sign_in(history, "finance", "colleague")
+    assert "Минск is not known here." in finance.get("/staff/exports").text
 
 
 def test_names_and_nonsense_are_not_scheduled(history: Flask) -> None:

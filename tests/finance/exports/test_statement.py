@@ -192,6 +192,8 @@ def test_a_closed_month_names_its_closing_until_it_is_reopened(march: March, tmp
     found = rows(tmp_path, later, **MARCH)
     assert {(row["sheet_hash"], row["audit_number"], row["audit_hash"]) for row in found.values()} == {proof}
     assert {row["state"] for row in found.values()} == {"closed"}
+    month = made(tmp_path, later, dataset="statement", format="csv", **MARCH)[1]["month"]
+    assert (month["state"], month["sheet_hash"], month["audit_number"], month["audit_hash"]) == ("closed", *proof)
     text = pdf(tmp_path, later, **MARCH)
     assert "Approved by" in text
     assert proof[0] in text
