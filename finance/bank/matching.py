@@ -1,7 +1,7 @@
 """Which bank line is which movement of our books.
 
 By itself a line is matched only with the one thing that it can be: same amount, same currency, days that fit, and no
-second candidate on either side. A payout that arrives is posted then (bank / transit); disbursements and payments of
+second candidate on either side; never again with what a person took back. A payout that arrives is posted then (bank / transit); disbursements and payments of
 the sponsor were posted by their own acts and are only found again. Everything else waits for a person.
 """
 
@@ -49,11 +49,20 @@ def match_lines(now: datetime) -> int:
 
 
 def _match_sure(now: datetime, option: Callable[[BankLine, Candidate], bool]) -> int:
-    candidates = open_candidates()
-    options = [(line, [each for each in candidates if option(line, each)]) for line in waiting_lines()]
+    candidates, undone = open_candidates(), _undone_pairs()
+    options = [
+        (line, [each for each in candidates if option(line, each) and (line.id, each.kind, each.ref) not in undone])
+        for line in waiting_lines()
+    ]
     claims = Counter(each for _line, found in options for each in found)
     alone = [(line, found[0]) for line, found in options if len(found) == 1 and claims[found[0]] == 1]
     return sum(_match(line, only, BY_ITSELF, "", now) for line, only in alone)
+
+
+def _undone_pairs() -> set[tuple[int, str, str]]:
+    """What a person said that it is not: only a person matches it again."""
+    query = sa.select(BankMatch.line_id, BankMatch.kind, BankMatch.ref).where(BankMatch.undone_at.is_not(None))
+    return {(line_id, kind, ref) for line_id, kind, ref in db.session.execute(query)}
 
 
 def _names(line: BankLine, candidate: Candidate) -> bool:

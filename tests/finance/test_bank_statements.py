@@ -236,6 +236,23 @@ def test_a_payout_that_arrived_short_is_matched_by_a_person_and_the_rest_stands_
     assert books_of("transit:stripe:EUR", "bank:EUR", "suspense:EUR") == [0, 2_400, 100]
 
 
+def test_what_was_taken_back_is_never_matched_by_itself_again_but_a_person_still_may(account: str) -> None:
+    bring(WHOLE)
+    anna, number = person("anna"), line_id("STRIPE PAYOUT")
+    with unit_of_work():
+        matching.take_back(matching.line_by_public_id(number), "this was the wrong payout", anna, LATER)
+    with unit_of_work():
+        assert matching.match_lines(LATER) == 0
+    assert (matched(), books_of("transit:stripe:EUR", "bank:EUR")) == ({}, [2_500, 0])
+    bring((HEAD + "24.02.2026;;25,00;Another;\n" + "Исходящий остаток;;;;125,00\n").encode(), "2.csv")
+    assert matched() == {"Another": "payout stripe:po_1"}
+    with unit_of_work():
+        matching.take_back(matching.line_by_public_id(line_id("Another")), "the first one it was", anna, LATER)
+    with unit_of_work():
+        matching.match_by_hand(matching.line_by_public_id(number), "payout", "stripe:po_1", "asked", anna, LATER)
+    assert (matched(), books_of("transit:stripe:EUR")) == ({"STRIPE PAYOUT": "payout stripe:po_1"}, [0])
+
+
 def line_id(reference: str) -> str:
     query = sa.select(BankLine.public_id).where(BankLine.reference == reference)
     return db.session.scalars(query).one()
