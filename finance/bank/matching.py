@@ -1,8 +1,9 @@
 """Which bank line is which movement of our books.
 
 By itself a line is matched only with the one thing that it can be: same amount, same currency, days that fit, and no
-second candidate on either side; never again with what a person took back. A payout that arrives is posted then (bank / transit); disbursements and payments of
-the sponsor were posted by their own acts and are only found again. Everything else waits for a person.
+second candidate on either side; never again with what a person took back. A payout that arrives is posted then (bank /
+transit); disbursements and payments of the sponsor were posted by their own acts and are only found again. Everything
+else waits for a person.
 """
 
 from collections import Counter
