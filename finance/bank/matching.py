@@ -19,6 +19,7 @@ from core.ids import new_public_id
 from core.money import Money
 from finance.bank import errors
 from finance.bank.models import BankLine, BankMatch
+from finance.bank.reading import OLDEST
 from finance.forms import start_of
 from finance.models import PayoutRecord, SponsorPayment
 from finance.services import PAYOUT_ENDED
@@ -144,8 +145,9 @@ def match_by_hand(line: BankLine, kind: str, ref: str, reason: str, actor: Actor
 
     In one currency the amounts of disbursements and sponsors must be equal; a payout may arrive short (its bank kept a
     fee) or in another currency: what differs is posted to suspense, with the reason. Raises `NothingToMatch`,
-    `AmountsDiffer`, `LineTaken`.
+    `AmountsDiffer`, `LineTaken`, `DayImpossible`.
     """
+    _require_possible(line, now)
     chosen = next((each for each in open_candidates() if (each.kind, each.ref) == (kind, ref)), None)
     if chosen is None:
         raise errors.NothingToMatch(field="candidate")
@@ -157,7 +159,8 @@ def match_by_hand(line: BankLine, kind: str, ref: str, reason: str, actor: Actor
 
 
 def post_to_suspense(line: BankLine, reason: str, actor: Actor, now: datetime) -> None:
-    """Money at the bank that belongs to nothing we know, kept out of every fund. Raises `LineTaken`."""
+    """Money at the bank that belongs to nothing we know, outside every fund. Raises `LineTaken`, `DayImpossible`."""
+    _require_possible(line, now)
     if not _match(line, Candidate("suspense", "", line.day, line.amount, ""), actor.email, reason, now):
         raise errors.LineTaken
     _record("bank_line.to_suspense", line, actor, now, after={"reason": reason})
@@ -200,6 +203,12 @@ def _match(line: BankLine, chosen: Candidate, who: str, reason: str, now: dateti
     if kept and (lines := _postings(line, chosen)):
         post_entry(Source("bank_match", public_id, chosen.kind), lines, occurred_at=start_of(line.day), recorded_at=now)
     return kept
+
+
+def _require_possible(line: BankLine, now: datetime) -> None:
+    """Lines that were imported before days were looked at may say anything. Raises `DayImpossible`."""
+    if not OLDEST <= line.day <= local_day(now, periods.ZONE) + timedelta(days=1):
+        raise errors.DayImpossible(day=line.day.isoformat())
 
 
 def _source(match: BankMatch) -> Source:

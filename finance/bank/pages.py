@@ -144,7 +144,7 @@ def import_file(code: str) -> ResponseReturnValue:
     data, actor = file.stream.read(), acting()
     try:
         if request.form.get("act") != "import":
-            statement, new = services.check_statement(account, data)
+            statement, new = services.check_statement(account, data, utcnow())
             return _account_page(account, statement=statement, new=new, faults=statement.faults[:FAULTS_SHOWN])
         with unit_of_work():
             account = services.account_by_code(code)
