@@ -71,6 +71,8 @@ def _import(code: str, file: Path, dry_run: bool) -> None:
             now=utcnow(),
         )
     click.echo(f"imported {kept.new_lines} new lines of {kept.lines}")
+    for gap in services.gaps_around(kept):
+        click.echo(f"a statement is missing of {gap.first} to {gap.last}: {gap.amount.major} {gap.amount.currency}")
     click.echo(f"{len(matching.waiting_lines())} lines wait for a person")
 
 

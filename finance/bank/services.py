@@ -12,7 +12,8 @@ from core.ids import new_public_id
 from core.money import EXPONENTS
 from donations.models import Campaign, Donation
 from finance import errors as finance_errors
-from finance.bank import errors
+from finance.bank import chain, errors
+from finance.bank.chain import Gap
 from finance.bank.mapping import Mapping
 from finance.bank.matching import match_lines
 from finance.bank.models import BankAccount, BankLine, BankStatement
@@ -113,8 +114,8 @@ def import_statement(
         "last_day": max(days),
         "lines": len(statement.movements),
         "new_lines": 0,
-        "opening_minor": statement.opening.minor if statement.opening else None,
-        "closing_minor": statement.closing.minor if statement.closing else None,
+        "opening_minor": None if statement.opening is None else statement.opening.minor,
+        "closing_minor": None if statement.closing is None else statement.closing.minor,
         "imported_by": actor,
         "imported_at": now,
     }
@@ -129,6 +130,12 @@ def import_statement(
     audit.record(actor, "bank.imported", f"bank_account:{account.code}", after=after, now=now, address=address)
     match_lines(now)
     return row
+
+
+def gaps_around(statement: BankStatement) -> list[Gap]:
+    """Where this statement does not go on from the one before, or the one after from it."""
+    gaps = chain.gaps(statement.account)
+    return [gap for gap in gaps if statement.id in (gap.before.id, gap.statement.id)]
 
 
 def _quiet_day(account: BankAccount, now: datetime) -> date:
