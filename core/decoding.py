@@ -1,7 +1,7 @@
 """Which encoding and separator a CSV file came in: people send what their spreadsheet saved.
 
-UTF-8 (with and without a byte-order mark), UTF-16 and cp1251 are told apart by what the bytes say; the file is read in
-parts and never held as a whole.
+UTF-8 and UTF-16 (with and without a byte-order mark) and cp1251 are told apart by what the bytes say; the file is read
+in parts and never held as a whole.
 """
 
 import codecs
@@ -28,11 +28,14 @@ _BESIDE_LATIN = re.compile(f"[A-Za-z](?=[{_UPPER}{_LOWER}])|[{_UPPER}{_LOWER}](?
 
 
 class NotText(Exception):
-    """The bytes are text in no encoding that is read here; `line` is the first that shows it."""
+    """The bytes are text in no encoding that is read here; `line` is the first that shows it.
 
-    def __init__(self, line: int) -> None:
+    `cut_off`: all of it is text but for the last letter, which is not whole.
+    """
+
+    def __init__(self, line: int, cut_off: bool = False) -> None:
         super().__init__(line)
-        self.line = line
+        self.line, self.cut_off = line, cut_off
 
 
 def detect_encoding(stream: BinaryIO) -> str:
@@ -42,20 +45,37 @@ def detect_encoding(stream: BinaryIO) -> str:
     for mark, encoding in _MARKS:
         if head.startswith(mark):
             return _checked(stream, encoding)
+    if plain := _plain_utf16(stream):
+        return _checked(stream, plain)
     if 0 in head and len(head) == 4:  # UTF-16 of Latin names of columns has a NUL in each character
         return _checked(stream, "utf-16-le" if head[1] == 0 else "utf-16-be")
-    broken = _first_broken_line(stream, "utf-8")
+    broken = _broken(stream, "utf-8")
     if broken is None:
         return "utf-8"
-    if _first_broken_line(stream, "cp1251") is None and _reads_as_cyrillic(stream):
+    if broken.cut_off:
+        raise broken
+    if _broken(stream, "cp1251") is None and _reads_as_cyrillic(stream):
         return "cp1251"
-    raise NotText(broken)
+    raise broken
 
 
 def _checked(stream: BinaryIO, encoding: str) -> str:
-    if (broken := _first_broken_line(stream, encoding)) is not None:
-        raise NotText(broken)
+    if (broken := _broken(stream, encoding)) is not None:
+        raise broken
     return encoding
+
+
+def _plain_utf16(stream: BinaryIO) -> str | None:
+    """UTF-16 without its mark: separators and ends of lines have a NUL, always on the same side of the character."""
+    stream.seek(0)
+    part = stream.read(CHUNK)
+    sides = (0 in part[0::2], 0 in part[1::2])
+    if sides[0] == sides[1]:
+        return None
+    encoding = "utf-16-be" if sides[0] else "utf-16-le"
+    text = part[: len(part) // 2 * 2].decode(encoding, "replace")
+    known = sum(letter in _CYRILLIC or (letter.isascii() and letter != "\0") for letter in text)
+    return encoding if known >= len(text) * _CREDIBLE else None
 
 
 def _parts(stream: BinaryIO) -> Iterator[bytes]:
@@ -64,17 +84,21 @@ def _parts(stream: BinaryIO) -> Iterator[bytes]:
         yield part
 
 
-def _first_broken_line(stream: BinaryIO, encoding: str) -> int | None:
-    decoder, line = codecs.getincrementaldecoder(encoding)(), 1
+def _broken(stream: BinaryIO, encoding: str) -> NotText | None:
+    """What keeps the stream from being read, if anything does."""
+    decoder, line, beyond_ascii = codecs.getincrementaldecoder(encoding)(), 1, False
     for part in _parts(stream):
         try:
-            line += decoder.decode(part).count("\n")
+            text = decoder.decode(part)
         except UnicodeDecodeError as fault:
-            return line + fault.object[: fault.start].decode(encoding, "replace").count("\n")
+            return NotText(line + fault.object[: fault.start].decode(encoding, "replace").count("\n"))
+        line += text.count("\n")
+        beyond_ascii = beyond_ascii or not text.isascii()
     try:
         decoder.decode(b"", final=True)
     except UnicodeDecodeError:
-        return line
+        # A single letter of cp1251 at the end of a Latin text looks like the beginning of one of UTF-8.
+        return NotText(line, cut_off=beyond_ascii or encoding != "utf-8")
     return None
 
 

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from core.db import db, rows_changed
 from core.money import Money
 from finance import conversion, errors
+from finance.payout_shares import Ways, exchanged
 from ledger import accounts, periods
 from ledger.models import Account, AccountingPeriod, Fund, JournalEntry, Posting
 from ledger.periods import Month
@@ -49,9 +50,10 @@ def close_month(month: Month, *, actor: str, address: str, now: datetime) -> Acc
     if expected != month:
         raise errors.MonthNotNext(month=str(expected))
     before = periods.last_closed()
-    positions = _book_residue(month, before.sheet if before else None, now)
+    ways = exchanged(month)
+    positions = _book_residue(month, before.sheet if before else None, ways, now)
     head = audit.head()
-    sheet = _sheet(month, before.sheet if before else None, positions)
+    sheet = {**_sheet(month, before.sheet if before else None, positions), "exchanged": _kept(ways)}
     period = AccountingPeriod(
         month=str(month),
         starts_at=month.starts_at,
@@ -125,14 +127,23 @@ def late_entries(month: str, limit: int = 200) -> list[JournalEntry]:
     return list(db.session.scalars(query.limit(limit)))
 
 
-def _book_residue(month: Month, before: dict[str, Any] | None, now: datetime) -> list[dict[str, Any]]:
+def _kept(ways: Ways) -> list[dict[str, Any]]:
+    """What payouts brought in other currencies since ever, by fund: the next month goes on from there."""
+    codes = {fund.id: fund.code for fund in db.session.scalars(sa.select(Fund))}
+    return [
+        {"fund": codes[fund_id], "paid": paid, "amount": amount, "received": received, "fetched": fetched}
+        for (fund_id, paid, received), (amount, fetched) in sorted(ways.items())
+    ]
+
+
+def _book_residue(month: Month, before: dict[str, Any] | None, ways: Ways, now: datetime) -> list[dict[str, Any]]:
     """Post what conversion gained or lost in the month; the positions that the next month begins with."""
     times = db.session.scalar(
         sa.select(sa.func.count()).select_from(AccountingPeriod).where(AccountingPeriod.month == str(month))
     )
     funds = {fund.id: fund for fund in db.session.scalars(sa.select(Fund))}
     positions = []
-    for each in conversion.positions(month, before):
+    for each in conversion.positions(month, before, ways):
         fund = funds[each.fund_id]
         lines = transfer(
             accounts.conversion(fund.currency),

@@ -3,7 +3,8 @@
 The conversion accounts show what foreign money a fund holds and what it had cost in the fund's currency when it came.
 A rate from outside never enters the books: what is held is kept at its cost, the weighted average of what was held at
 the start of the month and what came in during it. When foreign money leaves at another rate than that (a payment to a
-programme, a refund, a dispute), the difference has really been gained or lost. It is the residue:
+programme, a refund, a dispute, a payout that arrives in roubles), the difference has really been gained or lost. It is
+the residue:
 
     average = (cost at the start + cost of what came) / (held at the start + what came)
     residue = held at the end × average − cost that the accounts show
@@ -17,6 +18,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from core.db import db
+from finance.payout_shares import Ways
 from ledger.models import Account, Fund, JournalEntry, Posting
 from ledger.periods import Month
 
@@ -49,12 +51,16 @@ class Position:
     @property
     def cost(self) -> int:
         """The cost that should remain, half-even. Without anything that came there is no rate, and all stays."""
+        if max(0, self.opening) + self.came > 0:
+            return self.cost_of(self.held)
+        return self.shown if self.held else 0
+
+    def cost_of(self, units: int) -> int:
+        """What so much of it had cost, at the average of the month, half-even; nothing, where nothing came."""
         # More given back than was held: those units have no cost of their own, only the month's rate.
         opening, opening_cost = (self.opening, self.opening_cost) if self.opening > 0 else (0, 0)
         came = opening + self.came
-        if came > 0:
-            return round(Fraction(self.held * (opening_cost + self.came_cost), came))
-        return self.shown if self.held else 0
+        return round(Fraction(units * (opening_cost + self.came_cost), came)) if came > 0 else 0
 
     @property
     def residue(self) -> int:
@@ -62,14 +68,19 @@ class Position:
         return self.cost - self.shown
 
 
-def positions(month: Month, before: dict[str, Any] | None) -> list[Position]:
-    """Positions of all funds in a month that follows the sheet `before` (None: the first one), by fund and currency."""
+def positions(month: Month, before: dict[str, Any] | None, ways: Ways) -> list[Position]:
+    """Positions of all funds in a month that follows the sheet `before` (None: the first one), by fund and currency.
+
+    `ways` is what payouts brought in other currencies since ever. What is more of it than in the sheet before belongs
+    to this month: that of its own payouts, and of earlier ones whose lines have become a fund's since.
+    """
     found: dict[tuple[int, str], Position] = {}
 
     def position(fund_id: int, currency: str) -> Position:
         return found.setdefault((fund_id, currency), Position(fund_id, currency))
 
-    ids = {fund.code: fund.id for fund in db.session.scalars(sa.select(Fund))}
+    funds = {fund.code: fund for fund in db.session.scalars(sa.select(Fund))}
+    ids = {code: fund.id for code, fund in funds.items()}
     for row in before["positions"] if before else []:
         each = position(ids[row["fund"]], row["currency"])
         each.opening, each.opening_cost = row["held"], row["cost"]
@@ -79,9 +90,37 @@ def positions(month: Month, before: dict[str, Any] | None) -> list[Position]:
             each.came, each.came_cost = int(amount), int(cost)
         else:
             each.left, each.left_cost = -int(amount), -int(cost)
+    own = {fund.id: fund.currency for fund in funds.values()}
+    for (fund_id, paid, received), (amount, fetched) in sorted(_since(before, ids, ways).items()):
+        if received == own[fund_id]:
+            _leave(position(fund_id, paid), amount, fetched)
+        elif paid == own[fund_id]:
+            _come(position(fund_id, received), fetched, amount)
+        else:  # from one foreign currency to another: nothing is gained by that, it takes its cost along
+            cost = position(fund_id, paid).cost_of(amount)
+            _leave(position(fund_id, paid), amount, cost)
+            _come(position(fund_id, received), fetched, cost)
     for (fund_id, currency), booked in _booked(month, ids).items():
         position(fund_id, currency).booked = booked
     return [found[key] for key in sorted(found)]
+
+
+def _leave(each: Position, amount: int, cost: int) -> None:
+    each.left, each.left_cost = each.left + amount, each.left_cost + cost
+
+
+def _come(each: Position, amount: int, cost: int) -> None:
+    each.came, each.came_cost = each.came + amount, each.came_cost + cost
+
+
+def _since(before: dict[str, Any] | None, ids: dict[str, int], ways: Ways) -> Ways:
+    """What is new of them; sheets from before they were kept have none."""
+    new = dict(ways)
+    for row in (before or {}).get("exchanged", []):
+        key = ids[row["fund"]], row["paid"], row["received"]
+        amount, fetched = new.get(key, (0, 0))
+        new[key] = amount - row["amount"], fetched - row["fetched"]
+    return {key: both for key, both in new.items() if any(both)}
 
 
 def _within(month: Month) -> sa.ColumnElement[bool]:

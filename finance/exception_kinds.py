@@ -172,6 +172,20 @@ KINDS: dict[str, Kind] = {
         _l("Recorded here, and not at the bank"),
         _l("The bank's statement of those days does not show this payment. Was it really sent, and in this amount?"),
     ),
+    "statement_gap": Kind(
+        _l("A bank statement is missing"),
+        _l(
+            "A statement does not begin with the balance with which the one before ended. Import the statement of the "
+            "days between; where the two overlap, ask the bank which of them is right."
+        ),
+    ),
+    "bank_balance_differs": Kind(
+        _l("The bank's balance is not what our books say"),
+        _l(
+            "A statement is missing, an entry was changed, or the account had money before we began: that can be "
+            "explained. Lines that wait and payments not yet in a statement are counted in."
+        ),
+    ),
     "balance_differs": Kind(
         _l("The provider's balance is not what our books say"),
         _l(

@@ -27,6 +27,8 @@ COMPARED = (
     "bank_line_unknown",
     "bank_line_doubled",
     "spending_not_at_bank",
+    "statement_gap",
+    "bank_balance_differs",
     "balance_differs",
 )
 

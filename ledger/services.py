@@ -111,7 +111,8 @@ def _require_balance(lines: Sequence[Line]) -> None:
         raise UnbalancedEntry(", ".join(f"{amount} {currency}" for currency, amount in balance.items()) or "empty")
 
 
-def _write(entry: dict[str, Any], postings: list[dict[str, Any]]) -> bool:
+def _write(entry: dict[str, Any], postings: list[dict[str, Any]], not_before: datetime | None = None) -> bool:
+    """Whether it was written; `not_before` is where the entry stands that it takes back."""
     savepoint = db.session.begin_nested()
     try:
         db.session.execute(sa.insert(Posting), postings)
@@ -127,16 +128,21 @@ def _write(entry: dict[str, Any], postings: list[dict[str, Any]]) -> bool:
         savepoint.commit()
         return True
     # The database says that the month is closed: nobody has to look before each entry, and none slips in between.
-    return _write(_late(entry), postings)
+    return _write(_late(entry, not_before), postings, not_before)
 
 
-def _late(entry: dict[str, Any]) -> dict[str, Any]:
+def _late(entry: dict[str, Any], not_before: datetime | None) -> dict[str, Any]:
     """The entry in the earliest open month, with a link back; in its own month if that was reopened meanwhile."""
     happened: datetime = entry.get("happened_at") or entry["occurred_at"]
-    opened = periods.open_from()
-    if opened is None or opened <= happened:
-        return {**entry, "occurred_at": happened, "happened_at": None, "late_for": None}
-    return {**entry, "occurred_at": opened, "happened_at": happened, "late_for": periods.month_of(happened)}
+    moment = max(filter(None, (periods.open_from(), not_before, happened)))
+    return _moved(entry, happened, moment)
+
+
+def _moved(entry: dict[str, Any], happened: datetime, moment: datetime) -> dict[str, Any]:
+    """The entry at `moment`; in a later month than that in which it happened it says so."""
+    if moment <= happened or periods.month_of(moment) == periods.month_of(happened):
+        return {**entry, "occurred_at": moment, "happened_at": None, "late_for": None}
+    return {**entry, "occurred_at": moment, "happened_at": happened, "late_for": periods.month_of(happened)}
 
 
 def find_entry(source: Source) -> uuid.UUID | None:
@@ -172,7 +178,9 @@ def find_standing(source: Source) -> uuid.UUID | None:
 def reverse_entry(original: Source, kind: str, *, occurred_at: datetime, recorded_at: datetime) -> bool:
     """Take back what stands for `original` with an entry of the same source and another `kind` that names it.
 
-    False when there is nothing to reverse or it was reversed before.
+    It never stands before the entry that it takes back: an entry that is late for a month which was opened again is
+    taken back where it stands, so that both are in the same sheet. False when there is nothing to reverse or it was
+    reversed before.
     """
     source = Source(original.type, original.id, kind)
     entry_id = find_standing(original)
@@ -182,7 +190,8 @@ def reverse_entry(original: Source, kind: str, *, occurred_at: datetime, recorde
 
 
 def reverse_this(entry_id: uuid.UUID, source: Source, *, occurred_at: datetime, recorded_at: datetime) -> bool:
-    """Take this entry back by one of `source`; False when that was posted before."""
+    """Take this entry back by one of `source`, not before it; False when that was posted before."""
+    taken_back = db.session.get_one(JournalEntry, entry_id)
     query = sa.select(Posting).where(Posting.entry_id == entry_id).order_by(Posting.id)
     new_id = new_entry_id()
     postings = [
@@ -203,9 +212,10 @@ def reverse_this(entry_id: uuid.UUID, source: Source, *, occurred_at: datetime, 
         "occurred_at": occurred_at,
         "recorded_at": recorded_at,
         "reverses_id": entry_id,
-        "donation_id": db.session.scalar(sa.select(JournalEntry.donation_id).where(JournalEntry.id == entry_id)),
+        "donation_id": taken_back.donation_id,
     }
-    return _write(entry, postings)
+    not_before = taken_back.occurred_at
+    return _write(_moved(entry, occurred_at, max(occurred_at, not_before)), postings, not_before)
 
 
 def open_exception(

@@ -12,7 +12,7 @@ from core.db import db, unit_of_work
 from core.errors import DomainError
 from finance.bank import matching, services
 from finance.bank.models import BankAccount
-from finance.bank.reading import Statement, StatementRefused
+from finance.bank.reading import Movement, Statement, StatementRefused
 from finance.cli import group
 from staff.audit import COMMAND_LINE
 
@@ -54,9 +54,11 @@ def import_file(account: str, file: Path, dry_run: bool) -> None:
 
 def _import(code: str, file: Path, dry_run: bool) -> None:
     if dry_run:
-        statement, new = services.check_statement(services.account_by_code(code), file.read_bytes())
+        statement, new = services.check_statement(services.account_by_code(code), file.read_bytes(), utcnow())
         if not statement.good:
             raise StatementRefused(statement)
+        for each in statement.shown:
+            click.echo("…" if each is None else _told(each))
         click.echo(f"every line is good: {len(statement.movements)} lines, {new} of them new; nothing was imported")
         return
     with unit_of_work():
@@ -69,7 +71,13 @@ def _import(code: str, file: Path, dry_run: bool) -> None:
             now=utcnow(),
         )
     click.echo(f"imported {kept.new_lines} new lines of {kept.lines}")
+    for gap in services.gaps_around(kept):
+        click.echo(f"a statement is missing of {gap.first} to {gap.last}: {gap.amount.major} {gap.amount.currency}")
     click.echo(f"{len(matching.waiting_lines())} lines wait for a person")
+
+
+def _told(line: Movement) -> str:
+    return "  ".join([str(line.day), f"{line.amount.major} {line.amount.currency}", line.reference, line.counterparty])
 
 
 def _tell_faults(statement: Statement) -> None:

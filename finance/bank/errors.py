@@ -25,6 +25,16 @@ class ColumnMissing(Invalid):
     text = _l("Say which column this is in the bank's file.")
 
 
+class ColumnTwice(Invalid):
+    code = "mapping_column_twice"
+    text = _l("One column cannot be two things.")
+
+
+class DayImpossible(Invalid):
+    code = "bank_line_day_impossible"
+    text = _l("The bank says %(day)s for this line. Nothing can be booked on such a day: ask the bank, and explain it.")
+
+
 class AmountColumns(Invalid):
     code = "mapping_amount_columns"
     text = _l("Name either one column of amounts, or one of money in and one of money out.")

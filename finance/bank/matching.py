@@ -1,9 +1,9 @@
 """Which bank line is which movement of our books.
 
 By itself a line is matched only with the one thing that it can be: same amount, same currency, days that fit, and no
-second candidate on either side. A payout that arrives is posted then (bank / transit), and one that the bank sent back
-after it had arrived, too (transit / bank); disbursements and payments of the sponsor were posted by their own acts and
-are only found again. Everything else waits for a person.
+second candidate on either side; never again with what a person took back. A payout that arrives is posted then (bank /
+transit), and one that the bank sent back after it had arrived, too (transit / bank); disbursements and payments of the
+sponsor were posted by their own acts and are only found again. Everything else waits for a person.
 """
 
 from collections import Counter
@@ -19,6 +19,7 @@ from core.ids import new_public_id
 from core.money import Money
 from finance.bank import errors
 from finance.bank.models import BankLine, BankMatch
+from finance.bank.reading import OLDEST
 from finance.forms import start_of
 from finance.models import PayoutRecord, SettlementLine, SponsorPayment
 from finance.services import PAYOUT_ENDED, PAYOUT_KINDS
@@ -56,11 +57,20 @@ def match_lines(now: datetime) -> int:
 
 
 def _match_sure(now: datetime, option: Callable[[BankLine, Candidate], bool]) -> int:
-    candidates = open_candidates()
-    options = [(line, [each for each in candidates if option(line, each)]) for line in waiting_lines()]
+    candidates, undone = open_candidates(), _undone_pairs()
+    options = [
+        (line, [each for each in candidates if option(line, each) and (line.id, each.kind, each.ref) not in undone])
+        for line in waiting_lines()
+    ]
     claims = Counter(each for _line, found in options for each in found)
     alone = [(line, found[0]) for line, found in options if len(found) == 1 and claims[found[0]] == 1]
     return sum(_match(line, only, BY_ITSELF, "", now) for line, only in alone)
+
+
+def _undone_pairs() -> set[tuple[int, str, str]]:
+    """What a person said that it is not: only a person matches it again."""
+    query = sa.select(BankMatch.line_id, BankMatch.kind, BankMatch.ref).where(BankMatch.undone_at.is_not(None))
+    return {(line_id, kind, ref) for line_id, kind, ref in db.session.execute(query)}
 
 
 def _names(line: BankLine, candidate: Candidate) -> bool:
@@ -164,8 +174,9 @@ def match_by_hand(line: BankLine, kind: str, ref: str, reason: str, actor: Actor
     In one currency the amounts of disbursements and sponsors must be equal; a payout may arrive (or go back) short, its
     bank kept a fee, or in another currency: what differs is posted to suspense, with the reason.
 
-    Raises `NothingToMatch`, `AmountsDiffer`, `LineTaken`.
+    Raises `NothingToMatch`, `AmountsDiffer`, `LineTaken`, `DayImpossible`.
     """
+    _require_possible(line, now)
     chosen = next((each for each in open_candidates() if (each.kind, each.ref) == (kind, ref)), None)
     if chosen is None:
         raise errors.NothingToMatch(field="candidate")
@@ -177,7 +188,8 @@ def match_by_hand(line: BankLine, kind: str, ref: str, reason: str, actor: Actor
 
 
 def post_to_suspense(line: BankLine, reason: str, actor: Actor, now: datetime) -> None:
-    """Money at the bank that belongs to nothing we know, kept out of every fund. Raises `LineTaken`."""
+    """Money at the bank that belongs to nothing we know, outside every fund. Raises `LineTaken`, `DayImpossible`."""
+    _require_possible(line, now)
     if not _match(line, Candidate("suspense", "", line.day, line.amount, ""), actor.email, reason, now):
         raise errors.LineTaken
     _record("bank_line.to_suspense", line, actor, now, after={"reason": reason})
@@ -234,6 +246,12 @@ def _match(line: BankLine, chosen: Candidate, who: str, reason: str, now: dateti
     if kept and (lines := _postings(line, chosen)):
         post_entry(Source("bank_match", public_id, chosen.kind), lines, occurred_at=start_of(line.day), recorded_at=now)
     return kept
+
+
+def _require_possible(line: BankLine, now: datetime) -> None:
+    """Lines that were imported before days were looked at may say anything. Raises `DayImpossible`."""
+    if not OLDEST <= line.day <= local_day(now, periods.ZONE) + timedelta(days=1):
+        raise errors.DayImpossible(day=line.day.isoformat())
 
 
 def _source(match: BankMatch) -> Source:

@@ -6,6 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 from flask import Blueprint, Flask, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import format_date
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
@@ -13,8 +14,10 @@ from core.clock import utcnow
 from core.db import db, unit_of_work
 from core.errors import DomainError
 from core.http import takes_upload
+from core.i18n import format_money
 from finance import names
-from finance.bank import matching, services
+from finance.bank import chain, matching, services
+from finance.bank.chain import Gap
 from finance.bank.mapping import DAY_FORMATS, DECIMALS, Mapping, read_mapping
 from finance.bank.models import BankAccount, BankLine, BankStatement
 from finance.bank.reading import StatementRefused
@@ -129,9 +132,18 @@ def _account_page(account: BankAccount, **result: Any) -> str:
         mapping=Mapping(**account.mapping),
         lines=list(db.session.scalars(query)),
         kinds=KIND_NAMES,
+        gaps=[told(gap) for gap in chain.gaps(account)],
         page_path=url_for(".account_page", code=account.code),
         **result,
     )
+
+
+def told(gap: Gap) -> str:
+    """Of which days a statement is missing, or which two contradict each other."""
+    values = {"first": format_date(gap.first), "last": format_date(gap.last), "amount": format_money(gap.amount)}
+    if gap.overlaps:
+        return str(_("Two statements of %(first)s to %(last)s contradict each other by %(amount)s.", **values))
+    return str(_("A statement of %(first)s to %(last)s is missing: the balances are %(amount)s apart.", **values))
 
 
 @blueprint.post("/staff/bank/<code>")
@@ -145,7 +157,7 @@ def import_file(code: str) -> ResponseReturnValue:
     data, actor = file.stream.read(), acting()
     try:
         if request.form.get("act") != "import":
-            statement, new = services.check_statement(account, data)
+            statement, new = services.check_statement(account, data, utcnow())
             return _account_page(account, statement=statement, new=new, faults=statement.faults[:FAULTS_SHOWN])
         with unit_of_work():
             account = services.account_by_code(code)

@@ -22,20 +22,35 @@ from core.money import EXPONENTS, BadAmount, Money, parse_amount
 from finance.bank.mapping import Mapping
 
 REFERENCE_LENGTH, COUNTERPARTY_LENGTH = 500, 200
+OLDEST = date(2000, 1, 1)  # months of the books are counted from here
+FIRST_SHOWN, LAST_SHOWN = 10, 3
 GROUP = 3  # digits between two marks of thousands
 _GROUPED = re.compile(rf"[1-9]\d{{0,2}}(?P<mark>[ ,.'’])\d{{{GROUP}}}(?:(?P=mark)\d{{{GROUP}}})*", re.ASCII)
 _DIGITS = re.compile(r"\d+", re.ASCII)
+# How banks write currencies beside their code; what begins or ends with another one stands before it.
+SIGNS = {
+    "BYN": ("бел. руб.", "бел.руб.", "руб.", "руб", "р.", "р", "br"),
+    "RUB": ("руб.", "руб", "р.", "р", "₽"),
+    "EUR": ("евро", "€"),
+    "USD": ("$",),
+}
 
 REASONS = {
     "encoding_unknown": _l("This is text in no encoding that we read: save the file as UTF-8, UTF-16 or Windows-1251."),
+    "cut_off": _l("The file is cut off in the middle of a letter: fetch it from the bank once more."),
     "header_missing": _l("No line has these columns: %(columns)s. Is it the statement of this bank?"),
     "row_malformed": _l("Quotes or separators of this line do not fit."),
     "cells_missing": _l("This line is cut off: %(found)s cells, and %(wanted)s are needed."),
+    "cells_extra": _l("This line has %(found)s cells, and its heading %(wanted)s: something is cut in two."),
+    "column_doubled": _l("Two columns are called so: nobody can tell which one is meant."),
     "day_invalid": _l("%(text)s is no day as this bank writes it."),
+    "day_too_early": _l("%(text)s is before %(first)s: nothing of ours can have happened then."),
+    "day_to_come": _l("%(text)s is still to come."),
     "amount_invalid": _l("%(text)s is no amount as this bank writes it."),
     "amount_missing": _l("This line has no amount."),
     "both_amounts": _l("This line has money in and money out at once."),
     "no_lines": _l("The file has no movements."),
+    "quiet_differs": _l("The file has no movements, but its balances differ: %(made)s and %(said)s."),
     "opening_missing": _l("The opening balance is missing: the file does not begin where it should."),
     "closing_missing": _l("The closing balance is missing: the file seems to be cut off."),
     "balance_differs": _l("Opening balance and movements make %(made)s, the closing balance says %(said)s."),
@@ -71,6 +86,19 @@ class Statement:
     closing: Money | None = None
     encoding: str = ""
     separator: str = ""
+    named_days: list[date] = field(default_factory=list)  # that stand above or below the table
+
+    @property
+    def days(self) -> list[date]:
+        """Of its movements; of a quiet time those that the file names, if it names any."""
+        return [each.day for each in self.movements] or self.named_days
+
+    @property
+    def shown(self) -> list[Movement | None]:
+        """Enough to see whether it is read rightly: the first and the last ones, None for those between."""
+        if len(self.movements) <= FIRST_SHOWN + LAST_SHOWN:
+            return list(self.movements)
+        return [*self.movements[:FIRST_SHOWN], None, *self.movements[-LAST_SHOWN:]]
 
     @property
     def good(self) -> bool:
@@ -87,14 +115,16 @@ class StatementRefused(faults.FileRefused):
         self.statement = statement
 
 
-def read_statement(data: bytes, mapping: Mapping, currency: str) -> Statement:
-    """What the file says. Never raises for what it holds."""
-    return _Reader(mapping, currency).read(data)
+def read_statement(
+    data: bytes, mapping: Mapping, currency: str, first: date = OLDEST, last: date = date.max
+) -> Statement:
+    """What the file says; days before `first` and after `last` are faults. Never raises for what it holds."""
+    return _Reader(mapping, currency, first, last).read(data)
 
 
 class _Reader:
-    def __init__(self, mapping: Mapping, currency: str) -> None:
-        self.mapping, self.currency = mapping, currency
+    def __init__(self, mapping: Mapping, currency: str, first: date, last: date) -> None:
+        self.mapping, self.currency, self.first, self.last = mapping, currency, first, last
         self.statement = Statement()
         self.columns: list[str] = []
         self._alike: Counter[str] = Counter()
@@ -104,7 +134,7 @@ class _Reader:
         try:
             self.statement.encoding = detect_encoding(stream)
         except NotText as bad:
-            self._fault(bad.line, "", "encoding_unknown")
+            self._fault(bad.line, "", "cut_off" if bad.cut_off else "encoding_unknown")
             return self.statement
         with opened(stream, self.statement.encoding) as file:
             text = file.read()
@@ -143,6 +173,8 @@ class _Reader:
 
     def _take(self, line: int, cells: list[str]) -> None:
         first = next(cell for cell in cells if cell)
+        if not self.columns or self._is_balance(first, self.mapping.closing) or self.mapping.is_skipped(first):
+            self.statement.named_days += self._named_days(cells)
         if self._is_balance(first, self.mapping.opening):
             self.statement.opening = self._balance(line, cells)
         elif self._is_balance(first, self.mapping.closing):
@@ -150,9 +182,29 @@ class _Reader:
         elif not self.columns:
             names = [_name(cell) for cell in cells]
             if set(self.mapping.columns) <= set(names):
-                self.columns = names
+                self._head(line, names)
         elif not self.mapping.is_skipped(first):
             self._movement(line, cells)
+
+    def _head(self, line: int, names: list[str]) -> None:
+        self.columns = names
+        for name in self.mapping.columns:
+            if names.count(name) > 1:
+                self._fault(line, name, "column_doubled")
+
+    def _named_days(self, cells: list[str]) -> Iterator[date]:
+        """Days in a line of the bank's own, such as: for 24.02.2026."""
+        for word in " ".join(cells).split():
+            try:
+                day = self._parsed(word.strip(".,:;()"))
+            except ValueError:
+                continue
+            if self.first <= day <= self.last:
+                yield day
+
+    def _parsed(self, text: str) -> date:
+        # The bank writes days of its own zone; a time behind the day is of no use here.
+        return datetime.strptime(text, self.mapping.day_format).date()  # noqa: DTZ007
 
     def _is_balance(self, first: str, beginning: str) -> bool:
         return bool(beginning) and first.lower().startswith(beginning.lower())
@@ -165,6 +217,9 @@ class _Reader:
     def _movement(self, line: int, cells: list[str]) -> None:
         if len(cells) < len(self.columns) and any(self.columns[len(cells) :]):
             self._fault(line, "", "cells_missing", found=len(cells), wanted=len(self.columns))
+            return
+        if self._has_too_many(cells):
+            self._fault(line, "", "cells_extra", found=len(cells), wanted=len(self.columns))
             return
         values = {
             role: cells[self.columns.index(name)] for name, role in self.mapping.columns.items() if name in self.columns
@@ -179,13 +234,24 @@ class _Reader:
         ordinal = self._alike[movement.fingerprint]
         self.statement.movements.append(Movement(line, day, amount, reference, counterparty, ordinal))
 
+    def _has_too_many(self, cells: list[str]) -> bool:
+        """Empty ones at the end do no harm, unless the separator may stand within an amount."""
+        extra = cells[len(self.columns) :]
+        return any(extra) or (bool(extra) and self.statement.separator in ",.")
+
     def _day(self, line: int, text: str) -> date | None:
         try:
-            # The bank writes days of its own zone; a time behind the day is of no use here.
-            return datetime.strptime(text.split(" ")[0], self.mapping.day_format).date()  # noqa: DTZ007
+            day = self._parsed(text.split(" ")[0])
         except ValueError:
             self._fault(line, self.mapping.day, "day_invalid", text=text[:40])
             return None
+        if day < self.first:
+            self._fault(line, self.mapping.day, "day_too_early", text=text[:40], first=self.first.isoformat())
+            return None
+        if day > self.last:
+            self._fault(line, self.mapping.day, "day_to_come", text=text[:40])
+            return None
+        return day
 
     def _signed_amount(self, line: int, values: dict[str, str]) -> Money | None:
         if self.mapping.amount:
@@ -220,7 +286,7 @@ class _Reader:
         statement = self.statement
         if not self.columns:
             self._fault(0, "", "header_missing", columns=", ".join(self.mapping.columns))
-        elif not statement.movements and not statement.faults:
+        elif not statement.movements and not statement.faults and not self._is_quiet():
             self._fault(0, "", "no_lines")
         if self.mapping.opening and statement.opening is None and self.columns:
             self._fault(0, "", "opening_missing")
@@ -230,21 +296,36 @@ class _Reader:
             made = sum((each.amount for each in statement.movements), start=statement.opening)
             if made != statement.closing:
                 values = {"made": str(made.major), "said": str(statement.closing.major)}
-                self._fault(0, "", "balance_differs", **values)
+                self._fault(0, "", "balance_differs" if statement.movements else "quiet_differs", **values)
+
+    def _is_quiet(self) -> bool:
+        """No movements, and the balances say so too: a day on which nothing happened."""
+        return self.statement.opening is not None and self.statement.closing is not None
 
 
 def _name(cell: str) -> str:
     return " ".join(cell.split()).lower()
 
 
+def _without_currency(text: str, currency: str) -> str:
+    """Without the account's own currency before or behind it; another one stays, and is no amount."""
+    for name in (currency.lower(), *SIGNS.get(currency, ())):
+        if text.lower().endswith(name):
+            return text[: -len(name)].rstrip()
+        if text.lower().startswith(name):
+            return text[len(name) :].lstrip()
+    return text
+
+
 def _read_amount(text: str, decimal: str, currency: str) -> Money:
-    """`1 234,56`, `-1.234,56`, `(12,00)`, `12,00-`. Raises `BadAmount`.
+    """`1 234,56`, `-1.234,56`, `(12,00)`, `12,00-`, `12,00 р.`. Raises `BadAmount`.
 
     Marks of thousands stand in groups of three, all the same: `25.00` of a bank with decimal commas is not 2500.
     """
     bare = text.replace("\u2212", "-").strip()
+    bare = _without_currency(bare, currency)
     negative = bare.startswith(("-", "(")) or bare.endswith("-")
-    bare = bare.strip("+-() ").removesuffix(currency).strip()
+    bare = _without_currency(bare.strip("+-() "), currency)
     whole, has_fraction, fraction = bare.partition(decimal)
     grouped = _GROUPED.fullmatch(whole)
     if grouped is None and not _DIGITS.fullmatch(whole):

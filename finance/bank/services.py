@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from datetime import datetime
+from datetime import date, datetime, timedelta
 
 import sqlalchemy as sa
 
@@ -10,12 +10,14 @@ from core.clock import local_day
 from core.db import db, insert_if_absent
 from core.ids import new_public_id
 from core.money import EXPONENTS
+from donations.models import Campaign, Donation
 from finance import errors as finance_errors
-from finance.bank import errors
+from finance.bank import chain, errors
+from finance.bank.chain import Gap
 from finance.bank.mapping import Mapping
 from finance.bank.matching import match_lines
 from finance.bank.models import BankAccount, BankLine, BankStatement
-from finance.bank.reading import Movement, Statement, StatementRefused, read_statement
+from finance.bank.reading import OLDEST, Movement, Statement, StatementRefused, read_statement
 from ledger import periods
 from staff import audit
 
@@ -59,14 +61,28 @@ def account_by_code(code: str) -> BankAccount:
     return found
 
 
-def check_statement(account: BankAccount, data: bytes) -> tuple[Statement, int]:
+def possible_days(account: BankAccount, now: datetime) -> tuple[date, date]:
+    """The first and last day that a movement may have: from the beginning of the campaign, or what the mapping says,
+    to tomorrow, since banks write days ahead in the evening."""
+    last = local_day(now, periods.ZONE) + timedelta(days=1)
+    if first := Mapping(**account.mapping).first_day:
+        return first, last
+    begun = [
+        local_day(moment, periods.ZONE)
+        for column in (Campaign.opens_at, Donation.created_at)
+        if (moment := db.session.scalar(sa.select(sa.func.min(column)))) is not None
+    ]
+    return max(OLDEST, min(begun, default=OLDEST)), last
+
+
+def check_statement(account: BankAccount, data: bytes, now: datetime) -> tuple[Statement, int]:
     """What the file says with every fault of it, and how many of its lines are not here yet. Reads only.
 
     Raises `StatementTooLarge`.
     """
     if len(data) > MOST_MEGABYTES * 1024 * 1024:
         raise errors.StatementTooLarge(field="file", megabytes=MOST_MEGABYTES)
-    statement = read_statement(data, Mapping(**account.mapping), account.currency)
+    statement = read_statement(data, Mapping(**account.mapping), account.currency, *possible_days(account, now))
     return statement, len(statement.movements) - _known(account, statement.movements)
 
 
@@ -88,18 +104,18 @@ def import_statement(
 
     Raises `StatementTooLarge`, `StatementRefused`, `ImportedBefore`.
     """
-    statement, _new = check_statement(account, data)
+    statement, _new = check_statement(account, data, now)
     if not statement.good:
         raise StatementRefused(statement)
-    digest, days = hashlib.sha256(data).hexdigest(), [each.day for each in statement.movements]
+    digest, days = hashlib.sha256(data).hexdigest(), statement.days or [_quiet_day(account, now)]
     kept = {
         "name": name[:120],
         "first_day": min(days),
         "last_day": max(days),
-        "lines": len(days),
+        "lines": len(statement.movements),
         "new_lines": 0,
-        "opening_minor": statement.opening.minor if statement.opening else None,
-        "closing_minor": statement.closing.minor if statement.closing else None,
+        "opening_minor": None if statement.opening is None else statement.opening.minor,
+        "closing_minor": None if statement.closing is None else statement.closing.minor,
         "imported_by": actor,
         "imported_at": now,
     }
@@ -114,6 +130,18 @@ def import_statement(
     audit.record(actor, "bank.imported", f"bank_account:{account.code}", after=after, now=now, address=address)
     match_lines(now)
     return row
+
+
+def gaps_around(statement: BankStatement) -> list[Gap]:
+    """Where this statement does not go on from the one before, or the one after from it."""
+    gaps = chain.gaps(statement.account)
+    return [gap for gap in gaps if statement.id in (gap.before.id, gap.statement.id)]
+
+
+def _quiet_day(account: BankAccount, now: datetime) -> date:
+    """A statement without movements that names no day goes on from the last one."""
+    query = sa.select(sa.func.max(BankStatement.last_day)).where(BankStatement.account_id == account.id)
+    return db.session.scalar(query) or local_day(now, periods.ZONE)
 
 
 def _keep(account: BankAccount, statement: BankStatement, movement: Movement) -> bool:

@@ -116,10 +116,10 @@ class March(Story):
         ]
         return [*lines, (date(2026, 3, 30), -2300, "Act 9")]
 
-    def bring(self, lines: list[BankLine], name: str = "march.csv") -> None:
+    def bring(self, lines: list[BankLine], name: str = "march.csv", opening: int = 0) -> None:
         rows = "".join(f"{day},{cents / 100:.2f},{text}\n" for day, cents, text in lines)
-        balance = sum(cents for _day, cents, _text in lines)
-        text = f"Opening,0.00,\nDate,Amount,Text\n{rows}Closing,{balance / 100:.2f},\n"
+        balance = opening + sum(cents for _day, cents, _text in lines)
+        text = f"Opening,{opening / 100:.2f},\nDate,Amount,Text\n{rows}Closing,{balance / 100:.2f},\n"
         with unit_of_work():
             bank.import_statement(bank.account_by_code("EUR"), text.encode(), name, now=self.now, **BY)
         db.session.remove()

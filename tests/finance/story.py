@@ -17,6 +17,7 @@ from donations.models import Campaign
 from donations.services import Gift, ensure_checkout, start_donation
 from donations.views import addresses
 from finance import closing, disbursements, sponsor
+from finance.bank import matching
 from finance.bank import services as bank
 from finance.bank.mapping import Mapping
 from finance.bank.models import BankAccount
@@ -26,7 +27,7 @@ from ledger.periods import ZONE, Month
 from ops.demo import SLUG
 from payments.registry import get_provider
 from sandbox.settings import DEFAULT_EVENTS
-from tests.finance.books import BY, person
+from tests.finance.books import BY, FEBRUARY, person
 from tests.house import House
 from webhooks import services
 
@@ -206,6 +207,24 @@ class Story:
             bank.import_statement(bank.account_by_code("EUR"), file.encode(), f"{day}.csv", now=self.now, **BY)
         db.session.remove()
 
+    def a_payout_that_arrives_in_roubles(self) -> None:
+        self.on(16, month=3)
+        payout = self.sandbox.drills.payout()["id"]
+        self.tell()
+        self.on(18, month=3)
+        text, anna = b"Day;Amount\n18.03.2026;300,00\n", person("anna")
+        with unit_of_work():
+            account = bank.make_account("BYN", "", "BYN", Mapping("Day", "Amount"), now=self.now, **BY)
+            bank.import_statement(account, text, "march.csv", now=self.now, **BY)
+            line = matching.waiting_lines()[0]
+            matching.match_by_hand(line, "payout", f"stripe:{payout}", "sold", anna, self.now)
+        db.session.remove()
+
+    def the_close_of_the_next_month(self) -> None:
+        self.on(2, month=4)
+        self._close()
+        self._close(Month(2026, 3))
+
     def _spend(self, amount: int, bank: Money) -> str:
         anna, self.boris = person("anna"), person("boris")
         day = self.now.astimezone(ZoneInfo(ZONE)).date()
@@ -218,9 +237,9 @@ class Story:
         db.session.remove()
         return number
 
-    def _close(self) -> dict[str, Any]:
+    def _close(self, month: Month = FEBRUARY) -> dict[str, Any]:
         with unit_of_work():
-            sheet = dict(closing.close_month(Month(2026, 2), now=self.now, **BY).sheet)
+            sheet = dict(closing.close_month(month, now=self.now, **BY).sheet)
         db.session.remove()
         return sheet
 

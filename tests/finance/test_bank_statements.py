@@ -11,7 +11,9 @@ from flask import Flask
 from sqlalchemy.exc import IntegrityError
 
 from core.db import db, unit_of_work
+from core.errors import DomainError
 from core.money import Money
+from donations.models import Campaign
 from finance.bank import errors, matching, services
 from finance.bank.mapping import Mapping, read_mapping
 from finance.bank.models import BankLine, BankMatch, BankStatement
@@ -22,6 +24,7 @@ from ledger.queries import balances
 from ledger.services import Source, post_entry, transfer
 from staff.models import AuditEntry
 from tests.finance.books import BY, LATER, approve, gift, moment, person, proposed
+from tests.house import House
 from tests.staff.console import Browser, make_member
 
 MINSK = Mapping(
@@ -42,7 +45,8 @@ WHOLE = (HEAD + PAYOUT_LINE + SPENT_LINE + TAIL).encode("cp1251")
 
 
 def codes(data: bytes, mapping: Mapping = MINSK, currency: str = "EUR") -> list[tuple[int, str]]:
-    return [(fault.line, fault.code) for fault in read_statement(data, mapping, currency).faults]
+    found = read_statement(data, mapping, currency, date(2026, 1, 1), date(2026, 3, 1))
+    return [(fault.line, fault.code) for fault in found.faults]
 
 
 class TestReading:
@@ -56,7 +60,7 @@ class TestReading:
             (date(2026, 2, 24), -4_000, "Оплата по акту", "ЧУП Школа"),
         ]
 
-    @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1251"])
+    @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1251"])
     def test_any_usual_encoding_reads_the_same(self, encoding: str) -> None:
         found = read_statement(WHOLE.decode("cp1251").encode(encoding), MINSK, "EUR")
         assert found.movements == read_statement(WHOLE, MINSK, "EUR").movements
@@ -79,6 +83,10 @@ class TestReading:
             ("23.02.2026;;;x;y\n", "amount_missing"),
             ("23.02.2026;1,00;1,00;x;y\n", "both_amounts"),
             ("23.02.2026;;25,00\n", "cells_missing"),
+            ("23.02.2026;;25;00;x;y\n", "cells_extra"),
+            ("23.02.2019;;25,00;x;y\n", "day_too_early"),
+            ("23.02.0001;;25,00;x;y\n", "day_too_early"),
+            ("23.02.2062;;25,00;x;y\n", "day_to_come"),
         ],
     )
     def test_every_bad_line_is_named_and_the_good_ones_do_not_hide_it(self, line: str, code: str) -> None:
@@ -94,11 +102,46 @@ class TestReading:
     def test_bytes_that_are_no_text_are_refused(self) -> None:
         assert codes(b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\xff\xfe\xfd") != []
 
+    def test_empty_cells_at_the_end_do_no_harm_unless_the_separator_may_be_a_decimal_mark(self) -> None:
+        assert codes((HEAD + PAYOUT_LINE.replace("\n", ";;\n") + TAIL.replace("85,00", "125,00")).encode()) == []
+        mapping = Mapping("Day", credit="In", debit="Out", reference="For", day_format="%Y-%m-%d", decimal=",")
+        assert codes(b"Day,In,Out,For\n2026-02-23,1200,50,x,\n", mapping) == [(2, "cells_extra")]
+
+    def test_a_heading_that_stands_twice_is_refused_when_it_is_mapped(self) -> None:
+        doubled = HEAD.replace("Кредит;", "Кредит;Дебет;")
+        assert codes((doubled + "Исходящий остаток;;;;100,00\n").encode()) == [(3, "column_doubled")]
+        other = HEAD.replace("Корреспондент", "Корреспондент;УНП;УНП")
+        assert codes((other + PAYOUT_LINE[:-1] + ";1;2\n" + "Исходящий остаток;;;;125,00\n").encode()) == []
+
+    def test_a_quiet_day_is_a_statement_with_two_equal_balances(self) -> None:
+        quiet = HEAD.replace("по счету", "за 24.02.2026") + "Исходящий остаток;;;;{}\n"
+        found = read_statement(quiet.format("100,00").encode(), MINSK, "EUR")
+        assert (found.faults, found.movements, found.days) == ([], [], [date(2026, 2, 24)])
+        assert codes(quiet.format("99,00").encode()) == [(0, "quiet_differs")]
+
+    @pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-16-be", "utf-16"])
+    def test_a_file_cut_within_a_letter_is_cut_off(self, encoding: str) -> None:
+        text = WHOLE.decode("cp1251").encode(encoding)
+        whole = text.rindex("Исх".encode("utf-16-le" if encoding == "utf-16" else encoding))
+        cut = text[: whole + 1]
+        assert [code for _line, code in codes(cut)] == ["cut_off"]
+
+    @pytest.mark.parametrize(
+        "written", ["25,00 р.", "25,00 руб.", "25,00 BYN", "25,00р", "BYN 25,00", "25,00 Br", "25,00 бел. руб."]
+    )
+    def test_the_accounts_own_currency_may_stand_beside_an_amount(self, written: str) -> None:
+        mapping = Mapping("D", amount="A")
+        [line] = read_statement(f"D;A\n23.02.2026;-{written}\n".encode(), mapping, "BYN").movements
+        assert line.amount == Money(-2500, "BYN")
+        assert codes(f"D;A\n23.02.2026;{written}\n".encode(), mapping, "USD") == [(2, "amount_invalid")]
+
 
 @pytest.mark.parametrize(
     ("typed", "field"),
     [
         ({"amount": "Amount"}, "day"),
+        ({"day": "Day", "amount": "day"}, "day"),
+        ({"day": "Day", "amount": "A", "begins": "28.02.2026"}, "begins"),
         ({"day": "Day"}, "amount"),
         ({"day": "Day", "credit": "In"}, "amount"),
         ({"day": "Day", "amount": "A", "credit": "In", "debit": "Out"}, "amount"),
@@ -107,7 +150,7 @@ class TestReading:
     ],
 )
 def test_a_mapping_that_cannot_work_is_refused_at_its_field(typed: dict[str, str], field: str) -> None:
-    with pytest.raises((errors.ColumnMissing, errors.AmountColumns, errors.ChoiceInvalid)) as refusal:
+    with pytest.raises(DomainError) as refusal:
         read_mapping(typed)
     assert refusal.value.field == field
 
@@ -236,6 +279,23 @@ def test_a_payout_that_arrived_short_is_matched_by_a_person_and_the_rest_stands_
     assert books_of("transit:stripe:EUR", "bank:EUR", "suspense:EUR") == [0, 2_400, 100]
 
 
+def test_what_was_taken_back_is_never_matched_by_itself_again_but_a_person_still_may(account: str) -> None:
+    bring(WHOLE)
+    anna, number = person("anna"), line_id("STRIPE PAYOUT")
+    with unit_of_work():
+        matching.take_back(matching.line_by_public_id(number), "this was the wrong payout", anna, LATER)
+    with unit_of_work():
+        assert matching.match_lines(LATER) == 0
+    assert (matched(), books_of("transit:stripe:EUR", "bank:EUR")) == ({}, [2_500, 0])
+    bring((HEAD + "24.02.2026;;25,00;Another;\n" + "Исходящий остаток;;;;125,00\n").encode(), "2.csv")
+    assert matched() == {"Another": "payout stripe:po_1"}
+    with unit_of_work():
+        matching.take_back(matching.line_by_public_id(line_id("Another")), "the first one it was", anna, LATER)
+    with unit_of_work():
+        matching.match_by_hand(matching.line_by_public_id(number), "payout", "stripe:po_1", "asked", anna, LATER)
+    assert (matched(), books_of("transit:stripe:EUR")) == ({"STRIPE PAYOUT": "payout stripe:po_1"}, [0])
+
+
 def line_id(reference: str) -> str:
     query = sa.select(BankLine.public_id).where(BankLine.reference == reference)
     return db.session.scalars(query).one()
@@ -254,6 +314,26 @@ def test_money_that_nobody_knows_goes_to_suspense_once_and_comes_back(account: s
     assert books_of("bank:EUR", "suspense:EUR") == [0, 0]
     with pytest.raises(errors.NotMatched), unit_of_work():
         matching.take_back(matching.line_by_public_id(line_id("UNKNOWN")), "again", anna, LATER)
+
+
+def test_a_line_of_before_days_were_looked_at_is_refused_and_never_an_error(account: str) -> None:
+    bring(WHOLE)
+    anna, number = person("anna"), line_id("Оплата по акту")
+    for day in (date(1, 1, 1), date(2062, 1, 1)):
+        with unit_of_work() as session:
+            session.execute(sa.update(BankLine).where(BankLine.public_id == number).values(day=day))
+        with pytest.raises(errors.DayImpossible), unit_of_work():
+            matching.post_to_suspense(matching.line_by_public_id(number), "asked the bank", anna, LATER)
+
+
+def test_days_begin_with_the_campaign_or_where_the_mapping_says(house: House) -> None:
+    with unit_of_work() as session:
+        session.execute(sa.update(Campaign).values(opens_at=moment(23)))
+    with unit_of_work():
+        account = services.make_account("EUR", "", "EUR", MINSK, now=LATER, **BY)
+        assert services.possible_days(account, LATER) == (date(2026, 2, 23), date(2026, 4, 21))
+        account.mapping = {**account.mapping, "begins": "2025-12-31"}
+        assert services.possible_days(account, LATER)[0] == date(2025, 12, 31)
 
 
 def test_a_payment_to_a_programme_is_never_matched_with_another_amount(account: str) -> None:
@@ -301,6 +381,7 @@ class TestConsole:
     def test_an_account_is_set_up_a_file_checked_imported_and_a_line_explained(self, desk: Browser) -> None:
         page = upload(desk, WHOLE, "check")
         assert "Every line is good" in page
+        assert [text in page for text in ("STRIPE PAYOUT", "Оплата по акту", "ЧУП Школа")] == [True] * 3
         assert count(BankLine) == 0
         page = upload(desk, WHOLE, "import")
         assert "Imported: 2 new lines of 2." in page
@@ -345,7 +426,11 @@ def test_the_command_checks_and_imports(account: str, books: Flask, tmp_path: Pa
     path = str(file)
     run = books.test_cli_runner()
     told = run.invoke(args=["finance", "bank", "import", "EUR", path, "--dry-run"])
-    assert told.output == "every line is good: 2 lines, 2 of them new; nothing was imported\n"
+    assert told.output == (
+        "2026-02-23  25.00 EUR  STRIPE PAYOUT  Stripe\n"
+        "2026-02-24  -40.00 EUR  Оплата по акту  ЧУП Школа\n"
+        "every line is good: 2 lines, 2 of them new; nothing was imported\n"
+    )
     told = run.invoke(args=["finance", "bank", "import", "EUR", path])
     assert told.output == "imported 2 new lines of 2\n1 lines wait for a person\n"
     assert run.invoke(args=["finance", "bank", "import", "EUR", path]).exit_code == 1

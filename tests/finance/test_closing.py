@@ -168,6 +168,29 @@ def test_a_reopened_month_takes_postings_again_and_what_was_late_stays() -> None
     ]
 
 
+def test_what_was_late_is_taken_back_where_it_stands_and_never_before() -> None:
+    gift(2500, "a", moment(9))
+    close(FEBRUARY)
+    gift(1000, "late", moment(27))
+    reopen(FEBRUARY)
+    with unit_of_work():
+        reverse_entry(Source("payment", "late", "gift"), "taken_back", occurred_at=moment(27), recorded_at=LATER)
+    back = entry("late", "taken_back")
+    assert (back.occurred_at, back.happened_at, back.late_for) == (FIRST_OF_MARCH, moment(27), "2026-02")
+    assert close(FEBRUARY)["funds"][0]["raised"] == 2500
+    assert close(MARCH)["funds"][0]["raised"] == 2500
+
+
+def test_what_was_late_and_is_closed_by_now_is_taken_back_in_the_open_month() -> None:
+    gift(2500, "a", moment(9))
+    close(FEBRUARY)
+    gift(1000, "late", moment(27))
+    close(MARCH)
+    with unit_of_work():
+        reverse_entry(Source("payment", "late", "gift"), "taken_back", occurred_at=moment(27), recorded_at=LATER)
+    assert (entry("late", "taken_back").occurred_at, entry("late", "taken_back").late_for) == (MARCH.ends_at, "2026-02")
+
+
 def test_only_the_month_closed_last_is_reopened_and_only_for_a_reason() -> None:
     gift(2500, "a", moment(9))
     with pytest.raises(errors.UnknownMonth), undone():

@@ -11,8 +11,10 @@ import pytest
 import sqlalchemy as sa
 
 from core.db import db, unit_of_work
+from core.money import Money
 from donations.models import Campaign, Donation, Payment
 from finance import errors, exceptions
+from finance.bank import services as bank
 from finance.checks import run_checks
 from finance.corrections import act_of, correct
 from finance.exceptions import explain, put_aside
@@ -21,17 +23,19 @@ from finance.findings import show
 from finance.matching_provider import provider_findings
 from finance.models import PayoutRecord, PayoutState, SettlementChange, SettlementLine
 from finance.run_models import SettlementMark
+from ledger import accounts
 from ledger.models import Fund, JournalEntry, LedgerException
 from ledger.periods import Month
 from ledger.queries import fund_totals_and_gifts
+from ledger.services import Source, post_entry, transfer
 from payments.base import ProviderDown
 from payments.registry import get_provider
 from staff.access import Actor
 from staff.models import AuditEntry
 from tests.finance import faults
-from tests.finance.books import close, person
+from tests.finance.books import BY, close, person
 from tests.finance.faults import line_of
-from tests.finance.month import March, lived
+from tests.finance.month import MAPPING, March, lived
 
 Act = Callable[[LedgerException, str, Actor, datetime], object]
 Plant = Callable[[March], None]
@@ -272,9 +276,9 @@ def test_a_record_that_neither_the_entry_nor_the_provider_bears_out_is_left_to_a
 
 
 def test_a_bank_line_that_is_missing_is_told_as_the_payout_that_did_not_arrive(march: March) -> None:
-    march.bring([*march.lines[1:]])
+    march.bring([*march.lines[1:]], opening=march.lines[0][1])
     march.reconcile()
-    assert march.found() == {"payout_unmatched"}
+    assert march.found() == {"payout_unmatched", "bank_balance_differs"}
     march.bring([march.lines[0]], "the rest.csv")
     march.reconcile()
     assert march.found() == set()
@@ -298,9 +302,54 @@ def test_spending_that_the_bank_does_not_show_is_missed_once_its_statement_is_he
     march.bring([*march.lines[:-1]])
     march.reconcile()
     assert march.found() == set()
-    march.bring([(datetime(2026, 4, 20, tzinfo=UTC).date(), 500, "Interest")], "april.csv")
+    had = sum(cents for _day, cents, _text in march.lines[:-1])
+    march.on(20, month=4)
+    march.bring([(march.now.date(), 500, "Interest")], "april.csv", had)
     march.reconcile()
     assert march.found() == {"spending_not_at_bank", "bank_line_unknown"}
+
+
+def test_a_statement_that_is_missing_is_told_with_its_days_and_what_is_unexplained(march: March) -> None:
+    march.bring(march.lines)
+    had = sum(cents for _day, cents, _text in march.lines)
+    march.on(20, month=4)
+    march.bring([(march.now.date(), 500, "Interest")], "april.csv", had + 46_413)
+    march.reconcile()
+    told = {row.kind: (row.amount_minor, row.currency) for row in march.open()}
+    line = ("bank_line_unknown", (500, "EUR"))
+    assert told == dict([("statement_gap", (46_413, "EUR")), ("bank_balance_differs", (46_413, "EUR")), line])
+    [gap] = [row for row in march.open() if row.kind == "statement_gap"]
+    assert (gap.details["from"], gap.details["to"]) == ("2026-03-31", "2026-04-19")
+    with unit_of_work():
+        for row in march.open():
+            if row.kind == "bank_line_unknown":
+                exceptions.explain(exceptions.find(row.id), "interest", person("anna"), march.now)
+    march.reconcile()
+    assert march.found() == {"statement_gap", "bank_balance_differs"}, "explaining a line hides no difference"
+    march.bring([(datetime(2026, 4, 9, tzinfo=UTC).date(), 46_413, "Found")], "between.csv", had)
+    march.reconcile()
+    assert march.found() == {"bank_line_unknown"}
+
+
+def test_an_entry_of_the_bank_that_nothing_explains_is_a_difference(march: March) -> None:
+    march.bring(march.lines)
+    with unit_of_work():
+        lines = transfer(accounts.bank("EUR"), accounts.suspense("EUR"), Money(77, "EUR"))
+        post_entry(Source("bank_match", "nobody", "payout"), lines, occurred_at=march.now, recorded_at=march.now)
+    march.reconcile()
+    [row] = march.open()
+    assert (row.kind, row.source_id, row.amount_minor) == ("bank_balance_differs", "EUR", -77)
+
+
+def test_two_accounts_of_one_currency_are_each_compared_with_their_own_lines(march: March) -> None:
+    march.bring(march.lines)
+    with unit_of_work():
+        bank.make_account("EUR-2", "Savings", "EUR", MAPPING, now=march.now, **BY)
+        text = "Opening,10.00,\nDate,Amount,Text\nClosing,10.00,\n"
+        bank.import_statement(bank.account_by_code("EUR-2"), text.encode(), "2.csv", now=march.now, **BY)
+    march.reconcile()
+    [row] = march.open()
+    assert (row.kind, row.source_id, row.amount_minor) == ("bank_balance_differs", "EUR-2", 1000)
 
 
 # Fetching
