@@ -1,4 +1,7 @@
-"""Ledger against provider: each fact has one entry and one line of the provider's account, with equal amounts."""
+"""What we know against what the provider says: each fact has one line of its account, with equal amounts.
+
+Whether each has its entry is asked in `finance.matching_facts`.
+"""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -14,69 +17,23 @@ from donations.models import Dispute, DisputeMovement, Payment, Refund
 from finance.findings import Finding
 from finance.models import PayoutRecord, SettlementLine
 from finance.services import PAYOUT_ENDED, PAYOUT_KINDS
-from ledger.models import Account, JournalEntry, Posting
 from payments.base import SettlementKind
 
 PATIENCE = timedelta(days=3)  # until a line of the provider is missed
 REQUEST_PATIENCE = timedelta(days=1)  # until a refund that we want is missed at the provider
-BOOKED_REFUNDS = ("pending", "requires_action", "succeeded")
 
 
 def provider_findings(now: datetime) -> Iterator[Finding]:
-    """All that does not agree between what we know, what we booked and the provider's lines."""
-    yield from _gifts()
-    yield from _entries_without_facts()
+    """All that does not agree between what we know and the provider's lines."""
     yield from _refunds(now)
     yield from _missing_lines(now)
-    yield from _booked_lines()
     yield from _doubled_lines()
     yield from _wrong_lines()
     yield from _payouts()
 
 
-def _moved(entry_id: Any, kind: str) -> Any:
-    """Debits less credits of an entry on accounts of this kind."""
-    return (
-        sa.select(sa.func.coalesce(sa.func.sum(Posting.debit_minor - Posting.credit_minor), 0))
-        .join(Account, Account.id == Posting.account_id)
-        .where(Posting.entry_id == entry_id, Account.kind == kind)
-        .scalar_subquery()
-    )
-
-
-def _gifts() -> Iterator[Finding]:
-    """Every payment that came has its entry, of its amount."""
-    entry = sa.and_(
-        JournalEntry.source_type == "payment",
-        JournalEntry.source_id == sa.type_coerce(Payment.public_id, sa.String),
-        JournalEntry.kind == "gift",
-    )
-    booked = sa.case((JournalEntry.id.is_not(None), _moved(JournalEntry.id, "receivable")))
-    query = (
-        sa.select(
-            Payment.public_id, Payment.donation_id, Payment.amount_minor, Payment.currency, booked.label("booked")
-        )
-        .outerjoin(JournalEntry, entry)
-        .where(Payment.state == "succeeded")
-    )
-    yield from _compared("payment", query.subquery())
-
-
 def _refunds(now: datetime) -> Iterator[Finding]:
-    """Every refund that moves money has its entry, and is known at the provider."""
-    entry = sa.and_(
-        JournalEntry.source_type == "refund",
-        JournalEntry.source_id == sa.type_coerce(Refund.public_id, sa.String),
-        JournalEntry.kind == "refund",
-    )
-    booked = sa.case((JournalEntry.id.is_not(None), -_moved(JournalEntry.id, "receivable")))
-    query = (
-        sa.select(Refund.public_id, Payment.donation_id, Refund.amount_minor, Refund.currency, booked.label("booked"))
-        .join(Payment, Payment.id == Refund.payment_id)
-        .outerjoin(JournalEntry, entry)
-        .where(Refund.state.in_(BOOKED_REFUNDS), Payment.state == "succeeded")
-    )
-    yield from _compared("refund", query.subquery())
+    """Every refund that we have given is known at the provider."""
     line = _line_of(Refund.provider, SettlementKind.REFUND, SettlementLine.refund_ref == Refund.refund_ref)
     told = sa.and_(Refund.state.in_(("pending", "succeeded")), Refund.created_at < now - PATIENCE, ~line)
     asked = sa.and_(Refund.state == "requested", Refund.created_at < now - REQUEST_PATIENCE)
@@ -84,41 +41,6 @@ def _refunds(now: datetime) -> Iterator[Finding]:
     for refund in db.session.scalars(missing):
         amount, donation_id = refund.amount, refund.payment.donation_id
         yield Finding("refund_not_at_provider", "refund", refund.public_id, amount, donation_id)
-
-
-def _compared(what: str, rows: Any) -> Iterator[Finding]:
-    """Facts whose entry is not there, or says another amount (`booked`)."""
-    differs = sa.or_(rows.c.booked.is_(None), rows.c.booked != rows.c.amount_minor)
-    for row in db.session.execute(sa.select(rows).where(differs)):
-        amount = Money(row.amount_minor, row.currency)
-        if row.booked is None:
-            yield Finding("missing_entry", what, row.public_id, amount, row.donation_id)
-        else:
-            details = {"booked": int(row.booked), "expected": row.amount_minor}
-            off = Money(int(row.booked), row.currency) - amount
-            yield Finding("wrong_amount", what, row.public_id, off, row.donation_id, details)
-
-
-def _entries_without_facts() -> Iterator[Finding]:
-    """Entries that stand for a fact we have no row of: something was booked that did not happen, or happened once."""
-    payment = sa.exists().where(
-        sa.type_coerce(Payment.public_id, sa.String) == JournalEntry.source_id, Payment.state == "succeeded"
-    )
-    refund = sa.exists().where(sa.type_coerce(Refund.public_id, sa.String) == JournalEntry.source_id)
-    movement = sa.exists().where(DisputeMovement.settlement_ref == JournalEntry.source_id)
-    line = sa.exists().where(SettlementLine.ref == JournalEntry.source_id)
-    facts = (("payment", payment), ("refund", refund), ("dispute", movement), ("settlement", line))
-    for what, fact in facts:
-        query = sa.select(JournalEntry).where(JournalEntry.source_type == what, ~fact).order_by(JournalEntry.id)
-        for entry in db.session.scalars(query):
-            details = {"entry": f"{entry.source_type} {entry.source_id} {entry.kind}"}
-            yield Finding("doubled_row", "entry", str(entry.id), _size(entry), entry.donation_id, details)
-
-
-def _size(entry: JournalEntry) -> Money | None:
-    query = sa.select(Posting.currency, Posting.debit_minor).where(Posting.entry_id == entry.id)
-    found = db.session.execute(query.order_by(Posting.debit_minor.desc()).limit(1)).first()
-    return Money(found.debit_minor, found.currency) if found else None
 
 
 def _line_of(provider: Any, kind: SettlementKind, names: Any) -> Any:
@@ -144,35 +66,6 @@ def _missing_lines(now: datetime) -> Iterator[Finding]:
     for ref, dispute in db.session.execute(movements):
         amount = Money(dispute.amount_minor, dispute.currency)
         yield Finding("missing_settlement", "dispute", ref, amount, dispute.payment.donation_id)
-
-
-def _booked_lines() -> Iterator[Finding]:
-    """All entries of a line together move the provider's account by its net, once it is posted."""
-    booked = (
-        sa.select(
-            JournalEntry.source_id.label("ref"),
-            sa.func.sum(
-                sa.case((Account.kind == "provider", Posting.debit_minor - Posting.credit_minor), else_=0)
-            ).label("net"),
-        )
-        .join(Posting, Posting.entry_id == JournalEntry.id)
-        .join(Account, Account.id == Posting.account_id)
-        .where(JournalEntry.source_type == "settlement")
-        .group_by(JournalEntry.source_id)
-        .subquery()
-    )
-    told = sa.case((SettlementLine.posted_at.is_not(None), SettlementLine.net_minor), else_=0)
-    net = sa.func.coalesce(booked.c.net, 0)
-    query = (
-        sa.select(SettlementLine, net, booked.c.ref.is_(None))
-        .outerjoin(booked, booked.c.ref == SettlementLine.ref)
-        .where(net != told)
-        .order_by(SettlementLine.ref)
-    )
-    for row, moved, none in db.session.execute(query):
-        kind = "missing_entry" if none else "wrong_amount"
-        off = Money(int(moved) - row.net_minor, row.currency)
-        yield Finding(kind, "settlement", row.ref, off, None, {"booked": int(moved), "expected": row.net_minor})
 
 
 def _doubled_lines() -> Iterator[Finding]:
@@ -216,7 +109,7 @@ def _wrong_lines() -> Iterator[Finding]:
         for here, there in db.session.execute(pairs).all():
             of_pair = joined.where(model.currency == here, SettlementLine.currency == there)
             for row, minor, currency in db.session.execute(of_pair.where(_is_off(model, here, there))):
-                expected = _at_rate(minor, currency, row)
+                expected = at_rate(minor, currency, row)
                 details = {"expected": expected, "settled": abs(row.amount_minor)}
                 off = Money(abs(row.amount_minor) - (expected or 0), row.currency)
                 yield Finding("wrong_amount", "line", row.ref, off, None, details)
@@ -232,7 +125,8 @@ def _is_off(model: Any, here: str, there: str) -> Any:
     return sa.or_(SettlementLine.exchange_rate.is_(None), sa.func.abs(settled - given * rate * scale) > 1.0)
 
 
-def _at_rate(minor: int, currency: str, row: SettlementLine) -> int | None:
+def at_rate(minor: int, currency: str, row: SettlementLine) -> int | None:
+    """An amount at a line's own rate, in minor units of the line's currency; None when the line tells no rate."""
     if row.exchange_rate is None:
         return minor if currency == row.currency else None
     return round(Decimal(minor) * Decimal(row.exchange_rate).scaleb(EXPONENTS[row.currency] - EXPONENTS[currency]))

@@ -19,6 +19,8 @@ from ledger.models import JournalEntry, LedgerException, Posting
 from ledger.triggers import CLOSED
 
 BY_ITSELF = "went away by itself"
+NO_LONGER = "no longer so: "  # before what a person has explained, once that has gone
+LONGEST_RESOLUTION = 200
 
 
 class UnbalancedEntry(ValueError):
@@ -196,7 +198,7 @@ def open_exception(
 ) -> bool:
     """Put something into the queue that finance looks at; once for each (kind, source).
 
-    What a person resolved stays resolved; what went away by itself (`close_exception`) is open again.
+    What a person resolved stays resolved while it is so; what went away (`close_exception`) is open again.
     """
     new = insert_if_absent(
         LedgerException,
@@ -209,22 +211,41 @@ def open_exception(
         details=details or {},
         opened_at=now,
     )
-    return new or _set_resolved(kind, source_type, source_id, BY_ITSELF, resolved_at=None, resolution=None)
+    anew = {"resolved_at": None, "resolution": None, "resolved_by": None, "opened_at": now}
+    return new or _set_resolved(kind, source_type, source_id, is_gone(), **anew)
 
 
 def close_exception(kind: str, source_type: str, source_id: str, *, now: datetime) -> bool:
-    """What was to be looked at has gone away by itself; whether it was open."""
-    return _set_resolved(kind, source_type, source_id, None, resolved_at=now, resolution=BY_ITSELF)
+    """What was to be looked at has gone away by itself; whether it was open. What was explained of it ends with it."""
+    _set_resolved(kind, source_type, source_id, is_settled(), resolution=ended())
+    standing = LedgerException.resolution.is_(None)
+    return _set_resolved(kind, source_type, source_id, standing, resolved_at=now, resolution=BY_ITSELF)
 
 
-def _set_resolved(kind: str, source_type: str, source_id: str, present: str | None, **values: Any) -> bool:
+def is_gone() -> sa.ColumnElement[bool]:
+    """Whether it was resolved because it was no longer true, or is no longer: found again, it is open again."""
+    no_longer = LedgerException.resolution.startswith(NO_LONGER, autoescape=True)
+    return sa.or_(LedgerException.resolution == BY_ITSELF, no_longer)
+
+
+def is_settled() -> sa.ColumnElement[bool]:
+    """Whether a person has resolved it, and it was so ever since."""
+    return sa.and_(LedgerException.resolved_by.is_not(None), ~is_gone())
+
+
+def ended() -> sa.ColumnElement[str]:
+    """Its resolution once it has gone: what was found again after that is something new."""
+    return sa.func.substr(sa.literal(NO_LONGER).concat(LedgerException.resolution), 1, LONGEST_RESOLUTION)
+
+
+def _set_resolved(kind: str, source_type: str, source_id: str, present: sa.ColumnElement[bool], **values: Any) -> bool:
     result = db.session.execute(
         sa.update(LedgerException)
         .where(
             LedgerException.kind == kind,
             LedgerException.source_type == source_type,
             LedgerException.source_id == source_id,
-            LedgerException.resolution == present,
+            present,
         )
         .values(**values)
     )

@@ -84,7 +84,7 @@ def test_every_kind_has_a_page_with_its_guess(at_desk: Callable[..., Browser]) -
         assert page.status_code == 200, kind
         with force_locale("en"):
             assert str(kind_of(kind).guess) in unescape(page.text)
-        assert "Mark as explained" in page.text
+        assert ("Mark as explained" in page.text) == kind_of(kind).explainable
     assert browser.get("/staff/exceptions").text.count("<tr>") == len(KINDS) + 2
 
 
