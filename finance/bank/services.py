@@ -98,8 +98,8 @@ def import_statement(
         "last_day": max(days),
         "lines": len(days),
         "new_lines": 0,
-        "opening_minor": statement.opening.minor if statement.opening else None,
-        "closing_minor": statement.closing.minor if statement.closing else None,
+        "opening_minor": statement.opening.minor if statement.opening is not None else None,
+        "closing_minor": statement.closing.minor if statement.closing is not None else None,
         "imported_by": actor,
         "imported_at": now,
     }
