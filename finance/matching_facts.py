@@ -186,38 +186,36 @@ def _without_facts(books: Books) -> Iterator[Finding]:
 
     Taken back, they are gone.
     """
-    number = JournalEntry.source_id
-    fact: dict[str, sa.ColumnElement[bool]] = {
-        "payment": sa.exists().where(_text(Payment.public_id) == number, Payment.state == "succeeded"),
-        "refund": sa.exists().where(
-            _text(Refund.public_id) == number, Payment.id == Refund.payment_id, Payment.state == "succeeded"
-        ),
-        "dispute": sa.exists().where(
-            DisputeMovement.settlement_ref == number,
-            DisputeMovement.withdrawn,
-            Dispute.id == DisputeMovement.dispute_id,
-            Payment.id == Dispute.payment_id,
-            Payment.state == "succeeded",
-        ),
-        "settlement": sa.exists().where(SettlementLine.ref == number),
-        "settlement_fee": sa.exists().where(SettlementLine.ref == number),
-        "disbursement": sa.exists().where(_text(Disbursement.public_id) == number, Disbursement.reverses_id.is_(None)),
-        "sponsor": sa.exists().where(_text(SponsorPayment.public_id) == number),
-        "bank_match": sa.exists().where(_text(BankMatch.public_id) == number),
+    came = Payment.state == "succeeded"
+    taken = sa.select(DisputeMovement.settlement_ref).join(Dispute, Dispute.id == DisputeMovement.dispute_id)
+    refunded = sa.select(_text(Refund.public_id)).join(Payment, Payment.id == Refund.payment_id)
+    facts: dict[str, sa.Select[Any]] = {
+        "payment": sa.select(_text(Payment.public_id)).where(came),
+        "refund": refunded.where(came),
+        "dispute": taken.join(Payment, Payment.id == Dispute.payment_id).where(came, DisputeMovement.withdrawn),
+        "settlement": sa.select(SettlementLine.ref),
+        "settlement_fee": sa.select(SettlementLine.ref),
+        "disbursement": sa.select(_text(Disbursement.public_id)).where(Disbursement.reverses_id.is_(None)),
+        "sponsor": sa.select(_text(SponsorPayment.public_id)),
+        "bank_match": sa.select(_text(BankMatch.public_id)),
     }
-    for what, happened in fact.items():
-        yield from _lonely(books, what, sa.and_(JournalEntry.source_type == what, ~happened))
-    known = (*fact, "stray_payment", "stray_refund", "stray_dispute", "fx_residue")
-    yield from _lonely(books, None, JournalEntry.source_type.not_in(known))
+    entry = sa.select(JournalEntry.source_type, JournalEntry.source_id).distinct()
+    for what, numbers in facts.items():
+        # Joined from outside: SQLite then makes an index for it, where it would read all facts again for each entry.
+        fact = numbers.subquery()
+        [number] = fact.c
+        lonely = entry.outerjoin(fact, number == JournalEntry.source_id)
+        yield from _lonely(books, lonely.where(JournalEntry.source_type == what, number.is_(None)))
+    known = (*facts, "stray_payment", "stray_refund", "stray_dispute", "fx_residue")
+    yield from _lonely(books, entry.where(JournalEntry.source_type.not_in(known)))
 
 
 def _text(column: Any) -> Any:
     return sa.type_coerce(column, sa.String)
 
 
-def _lonely(books: Books, what: str | None, where: sa.ColumnElement[bool]) -> Iterator[Finding]:
-    query = sa.select(JournalEntry.source_type, JournalEntry.source_id).where(where).distinct()
-    for source_type, source_id in db.session.execute(query.limit(MOST)).all():
+def _lonely(books: Books, sources: Any) -> Iterator[Finding]:
+    for source_type, source_id in db.session.execute(sources.limit(MOST)).all():
         for entry in standing_of(books.entries_of(source_type, [source_id])[source_id]):
             yield without_fact(entry, source_type, source_id, books.size(entry))
 

@@ -124,6 +124,7 @@ def _known(rows: Sequence[Any]) -> _Known:
     payment_refs = {row.payment_ref for row in rows if row.payment_ref}
     refund_refs = {row.refund_ref for row in rows if row.refund_ref}
     dispute_refs = {row.dispute_ref for row in rows if row.dispute_ref}
+    providers = {row.provider for row in rows}  # references are found by their provider
     paid = (
         Payment.amount_minor,
         Payment.currency,
@@ -133,7 +134,9 @@ def _known(rows: Sequence[Any]) -> _Known:
         Payment.payment_ref,
     )
     payments = sa.select(Payment.provider, Payment.payment_ref.label("name"), *paid).select_from(Payment)
-    payments = payments.join(Donation, Donation.id == Payment.donation_id).where(Payment.payment_ref.in_(payment_refs))
+    payments = payments.join(Donation, Donation.id == Payment.donation_id).where(
+        Payment.provider.in_(providers), Payment.payment_ref.in_(payment_refs)
+    )
     known = _Known({}, {}, {}, {})
     for row in db.session.execute(payments) if payment_refs else ():
         known.payments[row.provider, row.name] = _paid(row)
@@ -147,7 +150,7 @@ def _known(rows: Sequence[Any]) -> _Known:
             .add_columns(model.currency.label("of_currency"), *paid)
             .join(Payment, Payment.id == model.payment_id)
             .join(Donation, Donation.id == Payment.donation_id)
-            .where(name.in_(refs))
+            .where(model.provider.in_(providers), name.in_(refs))
         )
         for row in db.session.execute(query) if refs else ():
             into[row.provider, row.name] = _paid(row), Money(row.of_minor, row.of_currency)

@@ -63,7 +63,7 @@ def _lines(source_type: str, source_id: str, entries: list[Entry]) -> list[Line]
     receivable, suspense = accounts.stray_receivable(provider, amount.currency), accounts.suspense(amount.currency)
     gave = source_type == "stray_payment" or (line is not None and line.kind == SettlementKind.DISPUTE_REVERSAL)
     if source_type == "stray_dispute" and line is None:
-        gave = standing_of(entries)[0].moved[receivable.code] > 0
+        gave = standing_of(entries)[0].moved.get(receivable.code, 0) > 0
     return transfer(receivable, suspense, amount if gave else -amount)
 
 
@@ -108,7 +108,7 @@ def _residue(books: Books, source_id: str, entries: list[Entry]) -> Iterator[Fin
     if fund is None or not standing:
         return
     own, bridge = accounts.of_fund(fund, "fx"), accounts.conversion(fund.currency)
-    gained = Money(-standing[0].moved[own.code], fund.currency)
+    gained = Money(-standing[0].moved.get(own.code, 0), fund.currency)
     last = periods.Month.read(closing.partition(".")[0]).ends_at
     lines = transfer(bridge, own, gained) if gained else transfer(bridge, own, Money(1, fund.currency))
     yield from books.compare_one(SOURCE, Fact(source_id, lines, last, exact=False), entries)
