@@ -44,6 +44,7 @@ import finance.period_pages
 import finance.run_letters
 import finance.runs_cli
 import finance.spending_pages
+import finance.suspense_pages
 import finance.totals_cli
 import finance.totals_pages
 import offices.belonging_cli
@@ -146,6 +147,7 @@ def create_app(settings: Mapping[str, Any] | None = None) -> Flask:
         finance.period_pages,
         finance.bank.pages,
         finance.exception_pages,
+        finance.suspense_pages,
         finance.exports.pages,
         finance.exports.api,
         finance.cli,

@@ -10,7 +10,8 @@ import sqlalchemy as sa
 from core.db import db
 from donations.models import RECEIVED, Donation, Payment
 from finance import closing, summaries
-from finance.findings import Finding, show
+from finance.findings import OF_ENTRIES, Finding, show
+from finance.matching_facts import entry_findings
 from finance.matching_provider import provider_findings
 from finance.models import SettlementLine
 from ledger.models import AccountingPeriod, Disbursement, JournalEntry, LedgerException, Posting
@@ -22,7 +23,6 @@ from stickers.services import rules_of
 EXAMPLES = 10
 LONG = timedelta(days=3)  # a settlement line that waits for longer is not explained
 IN_FLIGHT = timedelta(seconds=60)  # transactions end within 30: what was available is known to that precision
-ENTRY_KINDS = ("missing_entry", "doubled_row", "wrong_amount")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +52,9 @@ def totals_equal_postings(now: datetime) -> Iterator[str]:
 
 
 def facts_have_entries(now: datetime) -> Iterator[str]:
-    """Payments, refunds and settlement lines are booked once, with their amounts."""
-    for finding in provider_findings(now):
-        if finding.kind in ENTRY_KINDS:
+    """Whatever happened is booked once: on its accounts, with its amounts, on its day; nothing else is."""
+    for finding in (*entry_findings(now), *provider_findings(now)):
+        if finding.kind in OF_ENTRIES:
             yield f"{finding.kind}: {finding.source_type} {finding.source_id}"
 
 
@@ -146,6 +146,9 @@ def closed_months_unchanged(now: datetime) -> Iterator[str]:
         there = db.session.scalar(sa.select(sa.func.count()).select_from(JournalEntry).where(within)) or 0
         if there != period.sheet["entries"]:
             yield f"{period.month} has {there} entries, its sheet {period.sheet['entries']}"
+        yield from (
+            f"{period.month}: {code} moved otherwise than its sheet says" for code in closing.turnover_changed(period)
+        )
 
 
 def audit_chain_whole(now: datetime) -> Iterator[str]:

@@ -13,10 +13,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from core.clock import local_day
 from core.db import db, rows_changed
 from core.money import Money
 from finance import conversion, errors
 from finance.payout_shares import Ways, exchanged
+from finance.suspense import suspense
 from ledger import accounts, periods
 from ledger.models import Account, AccountingPeriod, Fund, JournalEntry, Posting
 from ledger.periods import Month
@@ -189,8 +191,32 @@ def _sheet(month: Month, before: dict[str, Any] | None, positions: list[dict[str
         "totals": dict(totals),
         **_counts(month),
         "positions": positions,
+        "suspense": _suspense(month),
         "funds": _funds(rows, known),
     }
+
+
+def _suspense(month: Month) -> list[dict[str, Any]]:
+    """What stood in suspense at its end, thing by thing; minor units, above zero for money that is nobody's."""
+    return [
+        {
+            "what": item.what,
+            "ref": item.ref,
+            "currency": item.amount.currency,
+            "amount": item.amount.minor,
+            "since": local_day(item.since, periods.ZONE).isoformat(),
+        }
+        for item in suspense(month.ends_at).items
+    ]
+
+
+def turnover_changed(period: AccountingPeriod) -> list[str]:
+    """Accounts whose postings of a closed month are not those of its sheet any more."""
+    month = Month.read(period.month)
+    now = {code: (int(debit), int(credit)) for code, debit, credit in db.session.execute(_turnover(month))}
+    then = {row["code"]: (row["debit"], row["credit"]) for row in period.sheet["accounts"]}
+    nothing = (0, 0)
+    return [code for code in sorted(now.keys() | then.keys()) if now.get(code, nothing) != then.get(code, nothing)]
 
 
 def _within(month: Month) -> sa.ColumnElement[bool]:

@@ -244,3 +244,13 @@ class NoSuchAttempt(Invalid):
 class FundUnknown(Invalid):
     code = "fund_unknown"
     text = _l("Please choose a fund.")
+
+
+class NotExplainable(Conflict):
+    code = "not_explainable"
+    text = _l("This must never be so, and cannot be explained. It goes away once it is good.")
+
+
+class NotExplained(Conflict):
+    code = "not_explained"
+    text = _l("It does not stand as explained, so there is nothing to open again.")

@@ -11,11 +11,15 @@ CORRECT = "correct"
 
 @dataclass(frozen=True)
 class Kind:
-    """`guess` is what probably happened and what helps, in plain words; `acts` beside the explanation, best first."""
+    """`guess` is what probably happened and what helps, in plain words; `acts` beside the explanation, best first.
+
+    `explainable`: a person may know why it is so; what must never be cannot be explained.
+    """
 
     title: Any
     guess: Any
     acts: tuple[str, ...] = ()
+    explainable: bool = True
 
 
 KINDS: dict[str, Kind] = {
@@ -139,6 +143,27 @@ KINDS: dict[str, Kind] = {
         ),
         (CORRECT, AGAIN),
     ),
+    "wrong_state": Kind(
+        _l("A donation does not stand as its payments say"),
+        _l(
+            "Its payments, refunds and disputes add up to another state than it has: somebody changed a row. Try again "
+            "makes it what they say."
+        ),
+        (RETRY,),
+    ),
+    "suspense_differs": Kind(
+        _l("Suspense is not what stands in it"),
+        _l("Something was posted to the suspense account for nothing that is known. Look at what stands there."),
+        (AGAIN,),
+    ),
+    "fund_overspent": Kind(
+        _l("More was spent of a fund than it has"),
+        _l(
+            "Money was given back, or taken by a donor’s bank, after it had been spent. Nothing can be spent until new "
+            "gifts have made up for it."
+        ),
+        (AGAIN,),
+    ),
     "refund_not_at_provider": Kind(
         _l("A refund that the provider does not know"),
         _l("We have given it back in our books, and the provider has not. Look at the donation, and at the provider."),
@@ -196,13 +221,17 @@ KINDS: dict[str, Kind] = {
     ),
     "summary_differs": Kind(
         _l("Kept sums differ from the postings"),
-        _l("Reports of that day may be wrong until the sums are made anew: flask finance rebuild-summaries."),
+        _l(
+            "Postings or sums were changed in the database, and reports of that day may be wrong. Entries have to be "
+            "right first: sums that are made anew of wrong entries are wrong, and nobody sees it any more."
+        ),
         (AGAIN,),
     ),
     "check_failed": Kind(
         _l("A check of the books fails"),
         _l("Something that must never be. Tell the operator what the details name. It goes away once it is good."),
         (AGAIN,),
+        explainable=False,
     ),
 }
 OTHER = Kind(_l("Something else"), _l("Look at the details, and explain it."))

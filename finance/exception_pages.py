@@ -141,6 +141,8 @@ def _page(row: LedgerException, refusal: DomainError | None = None) -> str:
         told=lambda minor: format_money(Money(minor, row.details["currency"])),
         acts=exceptions.acts_of(row),
         correction=corrections.act_of(row),
+        explained=exceptions.is_explained(row),
+        entries_first=exceptions.open_of_entries() if row.kind == "summary_differs" else 0,
         refund=stray_refunds.of_exception(row),
         refused=stray_refunds.refused_of(row),
         donation=donation,
@@ -184,6 +186,13 @@ def _act(number: int, done: str, act: Callable[[LedgerException, str, Actor], ob
 def explain(number: int) -> ResponseReturnValue:
     now = utcnow()
     return _act(number, _("It is explained."), lambda row, why, actor: exceptions.explain(row, why, actor, now))
+
+
+@blueprint.post("/staff/exceptions/<int:number>/reopen")
+@allowed("finance", "admin")
+def reopen(number: int) -> ResponseReturnValue:
+    now = utcnow()
+    return _act(number, _("It is open again."), lambda row, why, actor: exceptions.reopen(row, why, actor, now))
 
 
 @blueprint.post("/staff/exceptions/<int:number>/aside")

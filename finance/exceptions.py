@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from core.db import db
+from core.db import db, rows_changed
 from core.money import Money
 from donations.books import stray_source
 from donations.models import Donation, Payment
@@ -14,7 +14,7 @@ from donations.state import apply_payment_fact
 from finance import corrections, errors
 from finance.corrections import line_of
 from finance.exception_kinds import ASIDE, CORRECT, FEE, LINK, REFUND, RETRY, kind_of
-from finance.findings import resolve
+from finance.findings import OF_ENTRIES, is_ended, resolve
 from finance.models import SettlementLine
 from finance.run_models import StrayRefund
 from finance.services import set_aside
@@ -26,6 +26,7 @@ from ledger.services import Line, Source, transfer
 from payments.base import PaymentFact, PaymentState, SettlementKind
 from staff import audit
 from staff.access import Actor
+from staff.models import AuditEntry
 
 # Acts of rooms above this one, by kind: they take the exception's source id, and answer whether it worked.
 _acts: dict[str, Callable[[str, datetime], bool]] = {}
@@ -93,9 +94,39 @@ def acts_of(exception: LedgerException) -> tuple[str, ...]:
 
 
 def explain(exception: LedgerException, reason: str, actor: Actor, now: datetime) -> None:
-    """A person knows why it is so, and that nothing has to be booked. Raises `Resolved`."""
+    """A person knows why it is so, and that nothing has to be booked. Raises `Resolved`, `NotExplainable`."""
+    if not kind_of(exception.kind).explainable:
+        raise errors.NotExplainable
     resolve(exception, reason, actor, now)
     _record("exception.explained", exception, actor, now, reason=reason)
+
+
+def is_explained(exception: LedgerException) -> bool:
+    """Whether it left the list with a person's explanation and with nothing else, and is so still."""
+    if exception.resolved_by is None or is_ended(exception):
+        return False
+    query = sa.select(AuditEntry.action).where(AuditEntry.subject == _subject(exception))
+    return db.session.scalar(query.order_by(AuditEntry.number.desc()).limit(1)) == "exception.explained"
+
+
+def reopen(exception: LedgerException, reason: str, actor: Actor, now: datetime) -> None:
+    """The explanation does not hold: it stands in the list again, with its acts. Raises `NotExplained`."""
+    if not is_explained(exception):
+        raise errors.NotExplained
+    anew = {"resolved_at": None, "resolution": None, "resolved_by": None}
+    explained = sa.and_(LedgerException.id == exception.id, LedgerException.resolved_at == exception.resolved_at)
+    reopened = db.session.execute(sa.update(LedgerException).where(explained).values(**anew))
+    if rows_changed(reopened) != 1:
+        raise errors.NotExplained
+    _record("exception.reopened", exception, actor, now, reason=reason)
+
+
+def open_of_entries() -> int:
+    """How many findings say that entries themselves are wrong."""
+    query = sa.select(sa.func.count()).where(
+        LedgerException.kind.in_(OF_ENTRIES), LedgerException.resolved_at.is_(None)
+    )
+    return db.session.scalar(query.select_from(LedgerException)) or 0
 
 
 def put_aside(exception: LedgerException, reason: str, actor: Actor, now: datetime) -> None:
@@ -124,11 +155,11 @@ def charge_to_fund(exception: LedgerException, fund: Fund, reason: str, actor: A
     _record("exception.charged_to_fund", exception, actor, now, reason=reason, fund=fund.code)
 
 
-def _fee_from_suspense(net: Money, fund: Fund, line: SettlementLine) -> list[Line]:
+def _fee_from_suspense(net: Money, fund: Fund, line: SettlementLine, known_at: datetime | None = None) -> list[Line]:
     suspense, fee = accounts.suspense(net.currency), accounts.of_fund(fund, "fee")
     if net.currency == fund.currency:
         return transfer(fee, suspense, -net)
-    ratio = _last_ratio(fund, line)
+    ratio = _last_ratio(fund, line, known_at)
     if ratio is None:
         raise errors.NoRate
     return [
@@ -137,8 +168,13 @@ def _fee_from_suspense(net: Money, fund: Fund, line: SettlementLine) -> list[Lin
     ]
 
 
-def _last_ratio(fund: Fund, line: SettlementLine) -> tuple[Money, Money] | None:
-    """(Given, settled) of the fund's last gift before this line."""
+def charged_lines(line: SettlementLine, fund: Fund, known_at: datetime) -> list[Line]:
+    """What `charge_to_fund` posts for a line, by what was known then. Raises `NoRate`."""
+    return _fee_from_suspense(Money(line.net_minor, line.currency), fund, line, known_at)
+
+
+def _last_ratio(fund: Fund, line: SettlementLine, known_at: datetime | None = None) -> tuple[Money, Money] | None:
+    """(Given, settled) of the fund's last gift before this line, of those that were known at that moment."""
     same = sa.and_(Payment.provider == SettlementLine.provider, Payment.payment_ref == SettlementLine.payment_ref)
     query = (
         sa.select(Payment.amount_minor, SettlementLine.amount_minor)
@@ -151,9 +187,11 @@ def _last_ratio(fund: Fund, line: SettlementLine) -> tuple[Money, Money] | None:
             Payment.currency == fund.currency,
             Payment.donation.has(Donation.campaign.has(fund_id=fund.id)),
         )
-        .order_by(SettlementLine.created_at.desc())
+        .order_by(SettlementLine.created_at.desc(), SettlementLine.id.desc())
         .limit(1)
     )
+    if known_at is not None:
+        query = query.where(sa.func.coalesce(SettlementLine.recorded_at, SettlementLine.created_at) <= known_at)
     found = db.session.execute(query).first()
     return (Money(found[0], fund.currency), Money(found[1], line.currency)) if found else None
 
@@ -242,5 +280,8 @@ def _amount_of(entry: JournalEntry) -> Money:
 
 
 def _record(action: str, exception: LedgerException, actor: Actor, now: datetime, **after: str) -> None:
-    subject = f"exception:{exception.kind}:{exception.source_id}"
-    audit.record(actor.email, action, subject, after=after, now=now, address=actor.address)
+    audit.record(actor.email, action, _subject(exception), after=after, now=now, address=actor.address)
+
+
+def _subject(exception: LedgerException) -> str:
+    return f"exception:{exception.kind}:{exception.source_id}"

@@ -11,7 +11,7 @@ from core.db import db, rows_changed
 from core.money import Money
 from finance import errors
 from ledger.models import LedgerException
-from ledger.services import BY_ITSELF, open_exception
+from ledger.services import BY_ITSELF, NO_LONGER, ended, is_settled, open_exception
 from staff.access import Actor
 
 # Kinds that a comparison opens, and closes when it finds them no more. Others are closed by what opened them.
@@ -19,6 +19,9 @@ COMPARED = (
     "missing_entry",
     "doubled_row",
     "wrong_amount",
+    "wrong_state",
+    "suspense_differs",
+    "fund_overspent",
     "missing_settlement",
     "refund_not_at_provider",
     "payout_short",
@@ -31,6 +34,10 @@ COMPARED = (
     "bank_balance_differs",
     "balance_differs",
 )
+# Of these the entries themselves are wrong, so that nothing that is made of them can be right.
+OF_ENTRIES = ("missing_entry", "doubled_row", "wrong_amount", "wrong_state", "suspense_differs")
+# Details that change from day to day while the matter stays the same.
+CHANGING = ("statements", "provider", "books")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +59,8 @@ class Finding:
 def show(findings: Iterable[Finding], now: datetime, kinds: Iterable[str] = COMPARED) -> int:
     """Make the queue say what was found now, for these kinds: new ones in, those that are no longer true out.
 
-    What a person has explained stays so, unless its amount is another one now. How many stand open afterwards.
+    What a person has explained stays so until it is gone, or its amount or details are others. How many stand open
+    afterwards.
     """
     found = {finding.key: finding for finding in findings}
     for each in found.values():
@@ -60,6 +68,7 @@ def show(findings: Iterable[Finding], now: datetime, kinds: Iterable[str] = COMP
     standing = sa.select(LedgerException).where(
         LedgerException.kind.in_(tuple(kinds)), LedgerException.resolved_at.is_(None)
     )
+    _end_explanations(found, kinds)
     left = 0
     for row in db.session.scalars(standing.execution_options(populate_existing=True)):
         if (row.kind, row.source_type, row.source_id) in found:
@@ -91,14 +100,39 @@ def open_finding(finding: Finding, now: datetime) -> None:
         LedgerException.source_type == finding.source_type,
         LedgerException.source_id == finding.source_id,
     )
-    if opened:
-        db.session.execute(sa.update(LedgerException).where(this).values(**values))
-        return
-    changed = LedgerException.amount_minor.is_distinct_from(amount.minor if amount else None)
-    anew = {"resolved_at": None, "resolution": None, "resolved_by": None, "opened_at": now}
-    explained = LedgerException.resolved_at.is_not(None)
-    db.session.execute(sa.update(LedgerException).where(this, explained, changed).values(**values, **anew))
-    db.session.execute(sa.update(LedgerException).where(this, ~explained).values(**values))
+    if not opened:
+        stored = sa.select(LedgerException).where(this).execution_options(populate_existing=True)
+        row = db.session.scalars(stored).one()
+        if row.resolved_at is not None:
+            if _is_the_same(row, finding):
+                return
+            values |= {"resolved_at": None, "resolution": None, "resolved_by": None, "opened_at": now}
+    db.session.execute(sa.update(LedgerException).where(this).values(**values))
+
+
+def _is_the_same(row: LedgerException, finding: Finding) -> bool:
+    """Whether what was explained is what is found now."""
+    amount = finding.amount.minor if finding.amount else None
+    return row.amount_minor == amount and _steady(row.details) == _steady(finding.details)
+
+
+def _steady(details: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in details.items() if name not in CHANGING}
+
+
+def _end_explanations(found: Mapping[tuple[str, str, str], Finding], kinds: Iterable[str]) -> None:
+    """What was explained and is not found any more: the explanation holds for nothing that comes later."""
+    explained = sa.select(
+        LedgerException.id, LedgerException.kind, LedgerException.source_type, LedgerException.source_id
+    ).where(LedgerException.kind.in_(tuple(kinds)), is_settled())
+    gone = [number for number, *key in db.session.execute(explained) if tuple(key) not in found]
+    if gone:
+        db.session.execute(sa.update(LedgerException).where(LedgerException.id.in_(gone)).values(resolution=ended()))
+
+
+def is_ended(row: LedgerException) -> bool:
+    """Whether a person had resolved it and it is no longer so."""
+    return (row.resolution or "").startswith(NO_LONGER)
 
 
 def resolve(exception: LedgerException, resolution: str, actor: Actor, now: datetime, *, anyway: bool = False) -> None:

@@ -1,4 +1,7 @@
-"""Ledger against provider: each fact has one entry and one line of the provider's account, with equal amounts."""
+"""What we know against what the provider says: each fact has one line of its account, with equal amounts.
+
+Whether each has its entry is asked in `finance.matching_facts`.
+"""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -14,63 +17,23 @@ from donations.models import Dispute, DisputeMovement, Payment, Refund
 from finance.findings import Finding
 from finance.models import PayoutRecord, SettlementLine
 from finance.services import PAYOUT_ENDED, PAYOUT_KINDS
-from ledger.models import Account, JournalEntry, Posting
-from ledger.services import is_standing
 from payments.base import SettlementKind
 
 PATIENCE = timedelta(days=3)  # until a line of the provider is missed
 REQUEST_PATIENCE = timedelta(days=1)  # until a refund that we want is missed at the provider
-BOOKED_REFUNDS = ("pending", "requires_action", "succeeded")
 
 
 def provider_findings(now: datetime) -> Iterator[Finding]:
-    """All that does not agree between what we know, what we booked and the provider's lines."""
-    yield from _gifts()
-    yield from _entries_without_facts()
+    """All that does not agree between what we know and the provider's lines."""
     yield from _refunds(now)
     yield from _missing_lines(now)
-    yield from _booked_lines()
     yield from _doubled_lines()
     yield from _wrong_lines()
     yield from _payouts()
 
 
-def _receivable(source_type: str, source_id: Any) -> Any:
-    """Debits less credits on receivables of all entries of a fact, with what takes them back; null without any."""
-    moved = sa.case((Account.kind == "receivable", Posting.debit_minor - Posting.credit_minor), else_=0)
-    return (
-        sa.select(sa.func.sum(moved))
-        .select_from(JournalEntry)
-        .join(Posting, Posting.entry_id == JournalEntry.id)
-        .join(Account, Account.id == Posting.account_id)
-        .where(JournalEntry.source_type == source_type, JournalEntry.source_id == sa.type_coerce(source_id, sa.String))
-        .scalar_subquery()
-    )
-
-
-def _gifts() -> Iterator[Finding]:
-    """Every payment that came has its entry, of its amount."""
-    booked = _receivable("payment", Payment.public_id).label("booked")
-    query = sa.select(Payment.public_id, Payment.donation_id, Payment.amount_minor, Payment.currency, booked)
-    yield from _compared("payment", query.where(Payment.state == "succeeded").subquery())
-
-
 def _refunds(now: datetime) -> Iterator[Finding]:
-    """Every refund that moves money has its entry, one that moves none has none left, and the provider knows it."""
-    moves = Refund.state.in_(BOOKED_REFUNDS)
-    expected, booked = sa.case((moves, Refund.amount_minor), else_=0), -_receivable("refund", Refund.public_id)
-    query = (
-        sa.select(
-            Refund.public_id,
-            Payment.donation_id,
-            expected.label("amount_minor"),
-            Refund.currency,
-            sa.case((moves, booked), else_=sa.func.coalesce(booked, 0)).label("booked"),
-        )
-        .join(Payment, Payment.id == Refund.payment_id)
-        .where(Payment.state == "succeeded")
-    )
-    yield from _compared("refund", query.subquery())
+    """Every refund that we have given is known at the provider."""
     line = _line_of(Refund.provider, SettlementKind.REFUND, SettlementLine.refund_ref == Refund.refund_ref)
     told = sa.and_(Refund.state.in_(("pending", "succeeded")), Refund.created_at < now - PATIENCE, ~line)
     asked = sa.and_(Refund.state == "requested", Refund.created_at < now - REQUEST_PATIENCE)
@@ -78,45 +41,6 @@ def _refunds(now: datetime) -> Iterator[Finding]:
     for refund in db.session.scalars(missing):
         amount, donation_id = refund.amount, refund.payment.donation_id
         yield Finding("refund_not_at_provider", "refund", refund.public_id, amount, donation_id)
-
-
-def _compared(what: str, rows: Any) -> Iterator[Finding]:
-    """Facts whose entry is not there, or says another amount (`booked`)."""
-    differs = sa.or_(rows.c.booked.is_(None), rows.c.booked != rows.c.amount_minor)
-    for row in db.session.execute(sa.select(rows).where(differs)):
-        amount = Money(row.amount_minor, row.currency)
-        if row.booked is None:
-            yield Finding("missing_entry", what, row.public_id, amount, row.donation_id)
-        else:
-            details = {"booked": int(row.booked), "expected": int(row.amount_minor)}
-            off = Money(int(row.booked), row.currency) - amount
-            yield Finding("wrong_amount", what, row.public_id, off, row.donation_id, details)
-
-
-def _entries_without_facts() -> Iterator[Finding]:
-    """Entries that stand for a fact we have no row of: something was booked that did not happen, or happened once.
-
-    Taken back, they are gone.
-    """
-    payment = sa.exists().where(
-        sa.type_coerce(Payment.public_id, sa.String) == JournalEntry.source_id, Payment.state == "succeeded"
-    )
-    refund = sa.exists().where(sa.type_coerce(Refund.public_id, sa.String) == JournalEntry.source_id)
-    movement = sa.exists().where(DisputeMovement.settlement_ref == JournalEntry.source_id)
-    line = sa.exists().where(SettlementLine.ref == JournalEntry.source_id)
-    facts = (("payment", payment), ("refund", refund), ("dispute", movement), ("settlement", line))
-    for what, fact in facts:
-        query = sa.select(JournalEntry).where(JournalEntry.source_type == what, ~fact, is_standing())
-        query = query.order_by(JournalEntry.id)
-        for entry in db.session.scalars(query):
-            details = {"entry": f"{entry.source_type} {entry.source_id} {entry.kind}"}
-            yield Finding("doubled_row", "entry", str(entry.id), _size(entry), entry.donation_id, details)
-
-
-def _size(entry: JournalEntry) -> Money | None:
-    query = sa.select(Posting.currency, Posting.debit_minor).where(Posting.entry_id == entry.id)
-    found = db.session.execute(query.order_by(Posting.debit_minor.desc()).limit(1)).first()
-    return Money(found.debit_minor, found.currency) if found else None
 
 
 def _line_of(provider: Any, kind: SettlementKind, names: Any) -> Any:
@@ -142,35 +66,6 @@ def _missing_lines(now: datetime) -> Iterator[Finding]:
     for ref, dispute in db.session.execute(movements):
         amount = Money(dispute.amount_minor, dispute.currency)
         yield Finding("missing_settlement", "dispute", ref, amount, dispute.payment.donation_id)
-
-
-def _booked_lines() -> Iterator[Finding]:
-    """All entries of a line together move the provider's account by its net, once it is posted."""
-    booked = (
-        sa.select(
-            JournalEntry.source_id.label("ref"),
-            sa.func.sum(
-                sa.case((Account.kind == "provider", Posting.debit_minor - Posting.credit_minor), else_=0)
-            ).label("net"),
-        )
-        .join(Posting, Posting.entry_id == JournalEntry.id)
-        .join(Account, Account.id == Posting.account_id)
-        .where(JournalEntry.source_type == "settlement")
-        .group_by(JournalEntry.source_id)
-        .subquery()
-    )
-    told = sa.case((SettlementLine.posted_at.is_not(None), SettlementLine.net_minor), else_=0)
-    net = sa.func.coalesce(booked.c.net, 0)
-    query = (
-        sa.select(SettlementLine, net, booked.c.ref.is_(None))
-        .outerjoin(booked, booked.c.ref == SettlementLine.ref)
-        .where(net != told)
-        .order_by(SettlementLine.ref)
-    )
-    for row, moved, none in db.session.execute(query):
-        kind = "missing_entry" if none else "wrong_amount"
-        off = Money(int(moved) - row.net_minor, row.currency)
-        yield Finding(kind, "settlement", row.ref, off, None, {"booked": int(moved), "expected": row.net_minor})
 
 
 def _doubled_lines() -> Iterator[Finding]:

@@ -13,6 +13,7 @@ from core.money import Money
 from donations.queries import campaign_by_slug, front_campaign
 from finance import closing, disbursements, names, refunds, sponsor
 from finance.forms import past_day, read_amount, read_bank_amount, read_key, read_text
+from finance.suspense import suspense
 from ledger import periods
 from staff import frame
 from staff.access import Actor, acting, allowed
@@ -34,6 +35,7 @@ def _list_page(refusal: DomainError | None = None) -> str:
         closings=closing.closings(),
         next_month=next_month,
         over=next_month is not None and next_month.ends_at <= utcnow(),
+        held=suspense(next_month.ends_at) if next_month else None,
         last=last,
         may_reopen=acting().has("admin"),
         refusal=refusal,

@@ -15,6 +15,7 @@ from finance.fetching import Fetched, fetch, read_doubtful
 from finance.findings import COMPARED, Finding, show
 from finance.jobs import look_at_unposted_lines, replace_lines
 from finance.matching_bank import bank_findings
+from finance.matching_facts import entry_findings
 from finance.matching_provider import provider_findings
 from finance.models import SettlementLine
 from ledger.models import Account, LedgerException, Posting
@@ -56,10 +57,12 @@ def reconcile(now: datetime, since: datetime | None = None) -> Reconciled:
     replace_lines(now)
     with unit_of_work():
         done.matched = match_lines(now)
+    # It reads everything: before rows are held that others wait for.
+    entries = entry_findings(now)
     with unit_of_work():
         # Without the provider's answer nothing is known of its balance: what was found before stays.
         kinds = [kind for kind in COMPARED if kind != "balance_differs" or not unread]
-        show([*provider_findings(now), *bank_findings(now), *balances], now, kinds)
+        show([*provider_findings(now), *bank_findings(now), *entries, *balances], now, kinds)
     for provider in all_providers():
         if provider.name not in unread:
             _look_again(provider, now, done)

@@ -393,3 +393,17 @@ def post_waiting_line(line_id: int, now: datetime) -> None:
     row = db.session.get_one(SettlementLine, line_id)
     if row.posted_at is None and post_line(row, now):
         _matched(row, now)
+
+
+def is_only_fee(row: SettlementLine) -> bool:
+    """Whether a line takes a fee and moves nothing else."""
+    return _is_only_fee(row)
+
+
+def settled_lines(
+    row: SettlementLine, payment: Payment, gross: Money, ratio: tuple[Money, Money] | None
+) -> list[Line] | None:
+    """What a line of this payment posts; None when that needs the ratio of a payment that is not settled yet."""
+    if not _is_only_fee(row):
+        return _conversion_lines(row, _Origin(payment, gross))
+    return None if ratio is None else _fee_lines(row, payment, ratio)

@@ -189,7 +189,10 @@ def check(now: datetime) -> list[str]:
         for name in _complained_of(session) - set(names):
             close_exception("summary_differs", "summary", name, now=now)
     for name in names:
-        log.error("sums of %s differ from the postings: flask finance rebuild-summaries makes them anew", name)
+        log.error(
+            "sums of %s differ from the postings; entries have to be right first: flask finance reconcile",
+            name,
+        )
     return names
 
 

@@ -14,6 +14,8 @@ from core.money import Money
 from finance import summaries
 from finance.cli import group
 from finance.filters import NAMES, parse
+from finance.findings import OF_ENTRIES
+from finance.matching_facts import entry_findings
 from finance.totals import DIMENSIONS, Row, totals
 
 
@@ -57,8 +59,12 @@ def check() -> None:
 
 
 @group.command("rebuild-summaries")
-def rebuild() -> None:
-    """Make all sums anew from the postings. Reports stay right meanwhile, but are slow."""
+@click.option("--anyway", is_flag=True, help="Also while entries are known to be wrong.")
+def rebuild(anyway: bool) -> None:
+    """Make all sums anew from the postings. Reports stay right meanwhile, but are slow. Entries have to be right first:
+    refused while any is not what its fact says."""
+    if not anyway and (wrong := sum(each.kind in OF_ENTRIES for each in entry_findings(utcnow()))):
+        raise click.ClickException(f"{wrong} entries are not what they should be: flask finance reconcile names them")
     parts = 0
     for parts in summaries.rebuild(utcnow()):
         click.echo(f"\r{parts} parts", nl=False)

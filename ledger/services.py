@@ -21,6 +21,8 @@ from ledger.triggers import CLOSED
 BY_ITSELF = "went away by itself"
 BY_CORRECTION = "books corrected: "  # and why: what is found again after that is something new
 CORRECTED = "_corrected"  # after the kind of an entry: it stands in the place of one that was taken back
+NO_LONGER = "no longer so: "  # before what a person has explained, once that has gone
+LONGEST_RESOLUTION = 200
 
 
 class UnbalancedEntry(ValueError):
@@ -230,8 +232,8 @@ def open_exception(
 ) -> bool:
     """Put something into the queue that finance looks at; once for each (kind, source).
 
-    What a person resolved stays resolved; what went away by itself (`close_exception`), or with a correction of the
-    books, is open again.
+    What a person resolved stays resolved while it is so; what went away (`close_exception`), or with a correction of
+    the books, is open again.
     """
     new = insert_if_absent(
         LedgerException,
@@ -249,15 +251,26 @@ def open_exception(
 
 
 def close_exception(kind: str, source_type: str, source_id: str, *, now: datetime) -> bool:
-    """What was to be looked at has gone away by itself; whether it was open."""
+    """What was to be looked at has gone away by itself; whether it was open. What was explained of it ends with it."""
+    _set_resolved(kind, source_type, source_id, is_settled(), resolution=ended())
     standing = LedgerException.resolution.is_(None)
     return _set_resolved(kind, source_type, source_id, standing, resolved_at=now, resolution=BY_ITSELF)
 
 
 def is_gone() -> sa.ColumnElement[bool]:
-    """Whether it was resolved because it was no longer true: found again, it is open again."""
-    corrected = LedgerException.resolution.startswith(BY_CORRECTION, autoescape=True)
-    return sa.or_(LedgerException.resolution == BY_ITSELF, corrected)
+    """Whether it was resolved because it was no longer true, or is no longer: found again, it is open again."""
+    began = (LedgerException.resolution.startswith(text, autoescape=True) for text in (BY_CORRECTION, NO_LONGER))
+    return sa.or_(LedgerException.resolution == BY_ITSELF, *began)
+
+
+def is_settled() -> sa.ColumnElement[bool]:
+    """Whether a person has resolved it, and it was so ever since."""
+    return sa.and_(LedgerException.resolved_by.is_not(None), ~is_gone())
+
+
+def ended() -> sa.ColumnElement[str]:
+    """Its resolution once it has gone: what was found again after that is something new."""
+    return sa.func.substr(sa.literal(NO_LONGER).concat(LedgerException.resolution), 1, LONGEST_RESOLUTION)
 
 
 def _set_resolved(kind: str, source_type: str, source_id: str, present: sa.ColumnElement[bool], **values: Any) -> bool:

@@ -98,6 +98,7 @@ NAMES: dict[str, Any] = {
     "reconcile.asked": _l("Comparison asked for"),
     "check.asked": _l("Self-check asked for"),
     "exception.explained": _l("Difference explained"),
+    "exception.reopened": _l("Explanation taken back"),
     "exception.to_suspense": _l("Provider's line booked to suspense"),
     "exception.charged_to_fund": _l("Charged to a fund's fees"),
     "exception.linked": _l("Payment linked to a donation"),

@@ -26,6 +26,7 @@ from finance.services import PAYOUT_ENDED, PAYOUT_KINDS
 from ledger import accounts, periods
 from ledger.models import Disbursement
 from ledger.services import Line, Source, post_entry, reverse_entry, transfer
+from payments.base import SettlementKind
 from staff import audit
 from staff.access import Actor
 
@@ -279,3 +280,26 @@ def _written(amount: Money) -> str:
 
 def _record(action: str, line: BankLine, actor: Actor, now: datetime, **states: dict[str, str]) -> None:
     audit.record(actor.email, action, f"bank_line:{line.public_id}", now=now, address=actor.address, **states)
+
+
+def posted_by(match: BankMatch) -> list[Line]:
+    """What this match posts, by what its line and its payout say now."""
+    line, amount = match.line, match.line.amount
+    if match.kind in ("payout", "payout_back"):
+        sent = _sent(*match.ref.split(":", 1))
+        if sent is None:
+            return []
+        amount = -sent if match.kind == "payout_back" else sent
+    return _postings(line, Candidate(match.kind, match.ref, line.day, amount, ""))
+
+
+def _sent(provider: str, ref: str) -> Money | None:
+    """What left for the bank with a payout: its own line says it, until that is here the payout does."""
+    named = sa.and_(SettlementLine.provider == provider, SettlementLine.payout_ref == ref)
+    query = sa.select(-SettlementLine.net_minor, SettlementLine.currency)
+    found = db.session.execute(query.where(named, SettlementLine.kind == SettlementKind.PAYOUT.value).limit(1)).first()
+    if found is None:
+        payout = sa.select(PayoutRecord.amount_minor, PayoutRecord.currency)
+        named = sa.and_(PayoutRecord.provider == provider, PayoutRecord.ref == ref)
+        found = db.session.execute(payout.where(named)).first()
+    return Money(found[0], found[1]) if found else None

@@ -24,8 +24,9 @@ from finance.jobs import look_at_unposted_lines
 from finance.models import SettlementLine
 from finance.run_models import FinanceRun, RunAlert, StrayRefund
 from finance.stray_refunds import ask_for_due
-from ledger.models import LedgerException
-from ledger.services import open_exception
+from ledger import accounts
+from ledger.models import Fund, LedgerException
+from ledger.services import Source, open_exception, post_entry, transfer
 from payments.base import ProviderRefused
 from payments.registry import get_provider
 from stickers.models import RedemptionCode
@@ -87,7 +88,7 @@ def test_every_kind_has_a_page_with_its_guess(at_desk: Callable[..., Browser]) -
         assert page.status_code == 200, kind
         with force_locale("en"):
             assert str(kind_of(kind).guess) in unescape(page.text)
-        assert "Mark as explained" in page.text
+        assert ("Mark as explained" in page.text) == kind_of(kind).explainable
     assert browser.get("/staff/exceptions").text.count("<tr>") == len(KINDS) + 2
 
 
@@ -333,3 +334,53 @@ def test_a_gift_whose_code_nobody_earned_is_found(house: House) -> None:
         session.execute(sa.update(Payment).values(state="failed", succeeded_at=None))
     assert {"codes_match_payments", "facts_have_entries"} <= failing()
     assert house.row(donation)
+
+
+# What is explained, what stands in suspense, what is overspent
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_what_was_explained_is_opened_again_from_its_page(at_desk: Callable[..., Browser]) -> None:
+    page = f"/staff/exceptions/{put('bank_line_unknown')}"
+    browser = at_desk("anna")
+    browser.get(page)
+    assert browser.post(f"{page}/explain", {"reason": "interest"}).status_code == 303
+    assert "Open it again" in browser.get(page).text
+    browser.post(f"{page}/reopen", {"reason": "it is not"})
+    assert row("bank_line_unknown").resolved_at is None
+    assert "Open it again" not in browser.get(page).text
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_sums_are_not_made_anew_while_entries_are_wrong(at_desk: Callable[..., Browser]) -> None:
+    page = f"/staff/exceptions/{put('summary_differs')}"
+    browser = at_desk("anna")
+    assert "rebuild-summaries" in browser.get(page).text
+    put("wrong_amount")
+    text = browser.get(page).text
+    assert "1 finding says that entries are wrong" in text
+    assert "rebuild-summaries" not in text
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_suspense_has_a_page_thing_by_thing(house: House, at_desk: Callable[..., Browser]) -> None:
+    browser = at_desk("anna")
+    assert "Nothing stands in suspense." in browser.get("/staff/suspense").text
+    house.stranger_pays()
+    house.deliver()
+    house.work()
+    text = browser.get("/staff/suspense").text
+    assert f'href="/staff/exceptions/{number("unknown_payment")}"' in text
+    assert "What stands in suspense" in browser.get("/staff/exceptions").text
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_an_overspent_fund_is_told_in_words_on_the_first_page(app: Flask, at_desk: Callable[..., Browser]) -> None:
+    with unit_of_work() as session:
+        fund = session.scalars(sa.select(Fund)).first()
+        assert fund is not None
+        lines = transfer(accounts.of_fund(fund, "refund"), accounts.conversion(fund.currency), Money(10_000, "BYN"))
+        post_entry(Source("refund", "r", "refund"), lines, occurred_at=utcnow(), recorded_at=utcnow())
+    text = at_desk("anna").get("/staff").text
+    assert "too much was spent" in text
+    assert "can be spent now" not in text

@@ -27,7 +27,9 @@ from donations.jobs import request_due_refunds
 from donations.models import Dispute, Donation, Payment, Receipt, Refund
 from donations.services import pay_again
 from donations.views import addresses
+from finance.findings import Finding
 from finance.jobs import post_lines
+from finance.matching_facts import entry_findings
 from finance.models import PayoutRecord, SettlementLine
 from ledger.models import JournalEntry, LedgerException, Posting
 from ledger.queries import balances
@@ -258,7 +260,13 @@ class History:
                 for row in db.session.scalars(sa.select(InboxEvent).where(InboxEvent.processed_at.is_(None)))
             ),
             "entries that do not add up": self.unbalanced(),
+            "entries that are not their facts'": sorted(f"{each.key} {each.details}" for each in self.wrong()),
         }
+
+    def wrong(self) -> list[Finding]:
+        found = entry_findings(utcnow())
+        db.session.remove()
+        return found
 
     def unbalanced(self) -> int:
         query = (

@@ -65,6 +65,7 @@ def test_told_in_order_each_story_ends_as_it_should(in_order: dict[str, Any]) ->
     assert voided == {"refunded", "dispute_lost", "refunded_then_disputed"}
     assert in_order["not applied"] == []
     assert in_order["entries that do not add up"] == 0
+    assert in_order["entries that are not their facts'"] == []
     assert len(in_order["receipt numbers"]) == 14
     assert in_order["balances"]["fund:specialists:gift"] == -(14 * 2500 + 50000)
 
