@@ -189,6 +189,11 @@ class UnknownSponsorPayment(NotFound):
     text = _l("There is no such payment of the sponsor.")
 
 
+class StillOpen(Invalid):
+    code = "month_still_open"
+    text = _l("Of this month %(count)s matters do not agree yet. Resolve them, or say why it is closed all the same.")
+
+
 class UnknownException(NotFound):
     code = "exception_not_found"
     text = _l("There is no such matter.")

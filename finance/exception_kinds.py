@@ -6,6 +6,7 @@ from typing import Any
 from flask_babel import lazy_gettext as _l
 
 AGAIN, ASIDE, LINK, REFUND, FEE, RETRY = "again", "aside", "link", "refund", "fee", "retry"
+CHECK = "check"  # the books are checked again
 
 
 @dataclass(frozen=True)
@@ -51,12 +52,10 @@ KINDS: dict[str, Kind] = {
     "refund_mismatch": Kind(
         _l("A refund of another amount or currency"),
         _l("The provider tells of a refund that is not the one we know. Compare it at the provider."),
-        (AGAIN,),
     ),
     "dispute_mismatch": Kind(
         _l("A dispute in another currency"),
         _l("The dispute names another currency than the gift, so it is not booked. Compare it at the provider."),
-        (AGAIN,),
     ),
     "refund_refused": Kind(
         _l("A refund that the provider refuses"),
@@ -114,7 +113,11 @@ KINDS: dict[str, Kind] = {
     ),
     "doubled_row": Kind(
         _l("Booked or told twice"),
-        _l("There is an entry or a line for which nothing happened. Tell the operator; nothing corrects it by itself."),
+        _l(
+            "There is an entry for which nothing happened, or whose line is gone here: fetch again from its day. Or "
+            "there is a second line for one thing. If it stays, tell the operator; nothing corrects it by itself."
+        ),
+        (AGAIN,),
     ),
     "wrong_amount": Kind(
         _l("Amounts do not agree"),
@@ -158,12 +161,12 @@ KINDS: dict[str, Kind] = {
     "summary_differs": Kind(
         _l("Kept sums differ from the postings"),
         _l("Reports of that day may be wrong until the sums are made anew: flask finance rebuild-summaries."),
-        (AGAIN,),
+        (CHECK,),
     ),
     "check_failed": Kind(
         _l("A check of the books fails"),
         _l("Something that must never be. Tell the operator what the details name. It goes away once it is good."),
-        (AGAIN,),
+        (CHECK,),
     ),
 }
 OTHER = Kind(_l("Something else"), _l("Look at the details, and explain it."))

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from core.db import db
 from core.money import Money
+from finance.ages import moved_at
 from ledger.models import LedgerException
 from ledger.services import BY_ITSELF, open_exception
 
@@ -30,7 +31,10 @@ COMPARED = (
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that does not agree. `amount` is what it is about, or by how much."""
+    """Something that does not agree. `amount` is what it is about, or by how much.
+
+    `since` is when its money moved; left out, it is that of what the finding is about (`finance.ages`).
+    """
 
     kind: str
     source_type: str
@@ -38,6 +42,7 @@ class Finding:
     amount: Money | None = None
     donation_id: int | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
+    since: datetime | None = None
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -67,6 +72,7 @@ def show(findings: Iterable[Finding], now: datetime, kinds: Iterable[str] = COMP
 
 def _open(finding: Finding, now: datetime) -> None:
     amount, details = finding.amount, dict(finding.details)
+    since = finding.since or moved_at(finding.source_type, finding.source_id)
     opened = open_exception(
         finding.kind,
         finding.source_type,
@@ -75,8 +81,11 @@ def _open(finding: Finding, now: datetime) -> None:
         amount=amount,
         donation_id=finding.donation_id,
         details=details,
+        since=since,
     )
     values: dict[str, Any] = {"details": details}
+    if since is not None:
+        values["since"] = min(since, now)
     if amount is not None:
         values |= {"amount_minor": amount.minor, "currency": amount.currency}
     this = sa.and_(

@@ -17,6 +17,7 @@ from finance.jobs import look_at_unposted_lines, replace_lines
 from finance.matching_bank import bank_findings
 from finance.matching_provider import provider_findings
 from finance.models import SettlementLine
+from finance.run_state import keep_readings
 from ledger.models import Account, LedgerException, Posting
 from payments.base import PaymentProvider, ProviderDown, ProviderRefused
 from payments.registry import all_providers
@@ -60,6 +61,8 @@ def reconcile(now: datetime, since: datetime | None = None) -> Reconciled:
         # Without the provider's answer nothing is known of its balance: what was found before stays.
         kinds = [kind for kind in COMPARED if kind != "balance_differs" or not unread]
         show([*provider_findings(now), *bank_findings(now), *balances], now, kinds)
+    faulty = {problem.partition(":")[0] for problem in done.problems}
+    keep_readings([each.name for each in all_providers() if each.name not in faulty], now)
     done.found = open_by_kind()
     return done
 

@@ -80,7 +80,7 @@ def _compare(row: SettlementLine, line: Settlement, now: datetime) -> None:
     for kind, differs in (("line_differs", not amounts), ("fee_changed", amounts and not fee)):
         if differs:
             amount = Money(line.net.minor - row.net_minor, row.currency)
-            open_exception(kind, "settlement", row.ref, now=now, amount=amount, details=told)
+            open_exception(kind, "settlement", row.ref, now=now, amount=amount, details=told, since=row.created_at)
         else:
             close_exception(kind, "settlement", row.ref, now=now)
 
@@ -157,7 +157,7 @@ def post_line(row: SettlementLine, now: datetime) -> bool:
     elif row.kind in (SettlementKind.OTHER, SettlementKind.FEE) or not row.amount_minor:
         # Nothing has a ratio that would bring it to a fund's currency: a person decides.
         lines = transfer(provider_account, accounts.suspense(row.currency), net)
-        open_exception("unexplained_settlement", "settlement", row.ref, now=now, amount=net)
+        open_exception("unexplained_settlement", "settlement", row.ref, now=now, amount=net, since=row.created_at)
     elif origin:
         lines = _conversion_lines(row, origin)
     elif stray := stray_behind(row):

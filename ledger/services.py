@@ -193,8 +193,11 @@ def open_exception(
     amount: Money | None = None,
     donation_id: int | None = None,
     details: dict[str, Any] | None = None,
+    since: datetime | None = None,
 ) -> bool:
     """Put something into the queue that finance looks at; once for each (kind, source).
+
+    `since` is when its money moved; without it, it is as old as it is known.
 
     What a person resolved stays resolved; what went away by itself (`close_exception`) is open again.
     """
@@ -207,6 +210,7 @@ def open_exception(
         currency=None if amount is None else amount.currency,
         donation_id=donation_id,
         details=details or {},
+        since=min(since or now, now),
         opened_at=now,
     )
     return new or _set_resolved(kind, source_type, source_id, BY_ITSELF, resolved_at=None, resolution=None)
