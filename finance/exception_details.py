@@ -72,6 +72,11 @@ TEXT_NAMES = {
     "error": _l("Error"),
     "state": _l("State at the provider"),
 }
+WHY_UNREAD = {
+    "provider_unavailable": _l("it does not answer"),
+    "provider_refused": _l("it refuses us; the key may have expired"),
+    "its balance does not stand still": _l("its balance does not stand still"),
+}
 SAID = frozenset({"currency"})  # said with each amount
 _REFERENCE = re.compile(r"\b[a-z]{2,5}_\w+\b", re.ASCII)  # ch_…, pi_…, txn_…
 
@@ -87,6 +92,10 @@ class Detail:
 
 def check_name(name: str) -> Any:
     return CHECK_NAMES.get(name, name)
+
+
+def why_unread(code: str) -> Any:
+    return WHY_UNREAD.get(code, code)
 
 
 def about(row: LedgerException) -> Detail:

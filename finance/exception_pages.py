@@ -82,6 +82,7 @@ def _how_it_is_compared(now: datetime) -> dict[str, Any]:
         "readings": run_state.last_readings(),
         "waiting": run_state.waiting(),
         "check_name": exception_details.check_name,
+        "why_unread": exception_details.why_unread,
     }
 
 

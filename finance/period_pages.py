@@ -12,6 +12,7 @@ from core.ids import new_public_id
 from core.money import Money
 from donations.queries import campaign_by_slug, front_campaign
 from finance import closing, disbursements, names, open_matters, refunds, sponsor
+from finance.exception_details import why_unread
 from finance.exception_kinds import kind_of
 from finance.forms import past_day, read_amount, read_bank_amount, read_key, read_text
 from ledger import periods
@@ -38,6 +39,7 @@ def _list_page(refusal: DomainError | None = None) -> str:
         over=over,
         matters=open_matters.open_of(next_month) if next_month and over else None,
         kind_of=kind_of,
+        why_unread=why_unread,
         last=last,
         may_reopen=acting().has("admin"),
         refusal=refusal,

@@ -11,7 +11,7 @@ from core.i18n import DEFAULT_LOCALE
 from core.mail import Mail
 from core.outbox import renderer
 from finance import run_state
-from finance.exception_details import check_name
+from finance.exception_details import check_name, why_unread
 from finance.run_alerts import LETTERS
 from finance.run_models import RunAlert
 from ledger import periods
@@ -27,6 +27,7 @@ def _letter_of(about: str) -> Callable[[int], Mail | None]:
             context = {
                 "results": [each for each in alert.run.results if each["name"] in alert.names],
                 "check_name": check_name,
+                "why_unread": why_unread,
                 "kind": alert.run.kind,
                 "unread": run_state.unread_in(alert.run),
                 "done": run_state.last(alert.run.kind),

@@ -34,10 +34,7 @@ def ask(kind: str, who: str, now: datetime, read_from: datetime | None = None) -
 
     With `read_from` the provider is read again from that moment on.
     """
-    waiting = sa.select(FinanceRun).where(
-        FinanceRun.kind == kind, FinanceRun.finished_at.is_(None), FinanceRun.tries == 0
-    )
-    found = db.session.scalar(waiting.limit(1))
+    found = _not_begun(kind)
     if found is None:
         found = FinanceRun(
             kind=kind, asked_by=who[:254], asked_at=now, next_try_at=now, read_from=read_from, tries=0, results=[]
@@ -50,6 +47,13 @@ def ask(kind: str, who: str, now: datetime, read_from: datetime | None = None) -
     db.session.flush()
     after_commit(lambda: do_due.enqueue())
     return found
+
+
+def _not_begun(kind: str) -> FinanceRun | None:
+    waiting = sa.select(FinanceRun).where(
+        FinanceRun.kind == kind, FinanceRun.finished_at.is_(None), FinanceRun.tries == 0
+    )
+    return db.session.scalar(waiting.limit(1))
 
 
 def begin(kind: str, who: str, now: datetime, read_from: datetime | None = None) -> FinanceRun:
@@ -161,7 +165,7 @@ def keep_reconciliation(run_id: int, done: Reconciled, now: datetime) -> None:
         if not _finish(run, results, len(results), now, whole=not done.problems):
             return
         run_alerts.tell_how_it_stands(run_id, run.kind, run_alerts.UNREAD if done.problems else None, now)
-        if done.problems and run.asked_by == BY_CALENDAR:
+        if done.problems and run.asked_by == BY_CALENDAR and _not_begun(run.kind) is None:
             session.add(FinanceRun(kind=run.kind, **_by_calendar(now, now + AGAIN_AFTER)))
 
 
