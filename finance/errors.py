@@ -191,7 +191,7 @@ class UnknownSponsorPayment(NotFound):
 
 class StillOpen(Invalid):
     code = "month_still_open"
-    text = _l("Of this month %(count)s matters do not agree yet. Resolve them, or say why it is closed all the same.")
+    text = _l("Matters of this month that do not agree: %(count)s. Resolve them, or say why it is closed all the same.")
 
 
 class UnknownException(NotFound):
