@@ -132,7 +132,7 @@ def post_stray_payment(provider: str, fact: PaymentFact, now: datetime, *, donat
         donation_id=donation_id,
     )
     if donation_id is None:
-        open_exception("unknown_payment", "payment", reference, now=now, amount=fact.amount)
+        open_exception("unknown_payment", "payment", reference, now=now, amount=fact.amount, since=fact.occurred_at)
 
 
 def place_stray_payment(provider: str, fact: PaymentFact, now: datetime) -> None:
@@ -167,7 +167,7 @@ def post_stray_dispute(provider: str, fact: DisputeFact, now: datetime) -> bool:
     """A dispute about money that stands in suspense, shown to finance; False when there is no such money."""
     if not _stands_in_suspense(provider, fact.payment_ref):
         return False
-    open_exception("unknown_dispute", "dispute", fact.dispute_ref, now=now, amount=fact.amount)
+    open_exception("unknown_dispute", "dispute", fact.dispute_ref, now=now, amount=fact.amount, since=fact.occurred_at)
     currency = fact.amount.currency
     taken, given = accounts.suspense(currency), accounts.stray_receivable(provider, currency)
     for movement in fact.movements:

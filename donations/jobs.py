@@ -141,6 +141,7 @@ def _refused(refund_id: int, reason: str, made: Sequence[RefundFact], now: datet
             amount=refund.amount,
             donation_id=refund.payment.donation_id,
             details={"reason": reason[:80]},
+            since=refund.created_at,
         )
 
 

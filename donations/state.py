@@ -135,6 +135,7 @@ def _set_aside(payment: Payment, fact: PaymentFact, kind: str, now: datetime) ->
         amount=fact.amount,
         donation_id=payment.donation_id,
         details={"expected": payment.amount_minor, "currency": payment.currency, "state": fact.state},
+        since=fact.occurred_at,
     )
     counted = payment.state == "succeeded"
     if not counted and fact.state in (PaymentState.PROCESSING, PaymentState.SUCCEEDED):
@@ -195,7 +196,13 @@ def _watch_refunded(payment: Payment, now: datetime) -> None:
     if total > payment.amount_minor:
         amount = Money(total, payment.currency)
         open_exception(
-            "over_refunded", "payment", payment.public_id, now=now, amount=amount, donation_id=payment.donation_id
+            "over_refunded",
+            "payment",
+            payment.public_id,
+            now=now,
+            amount=amount,
+            donation_id=payment.donation_id,
+            since=max(each.created_at for each in payment.refunds if each.state in REFUND_ACTIVE),
         )
     else:
         close_exception("over_refunded", "payment", payment.public_id, now=now)
@@ -237,7 +244,13 @@ def _new_refund(payment: Payment, fact: RefundFact) -> Refund:
 
 def _flag_refund(payment: Payment, fact: RefundFact, now: datetime) -> None:
     open_exception(
-        "refund_mismatch", "refund", fact.refund_ref, now=now, amount=fact.amount, donation_id=payment.donation_id
+        "refund_mismatch",
+        "refund",
+        fact.refund_ref,
+        now=now,
+        amount=fact.amount,
+        donation_id=payment.donation_id,
+        since=fact.occurred_at,
     )
 
 
@@ -257,6 +270,7 @@ def apply_dispute_fact(provider: str, fact: DisputeFact, now: datetime) -> None:
             now=now,
             amount=fact.amount,
             donation_id=payment.donation_id,
+            since=fact.occurred_at,
         )
         return
     dispute = next((each for each in payment.disputes if each.dispute_ref == fact.dispute_ref), None)

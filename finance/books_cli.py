@@ -7,7 +7,7 @@ from flask_babel import force_locale
 from core.clock import utcnow
 from core.db import unit_of_work
 from core.errors import DomainError
-from finance import closing
+from finance import closing, open_matters
 from finance.cli import group
 from ledger import periods
 from staff.audit import COMMAND_LINE
@@ -28,10 +28,15 @@ class _refusals_told:  # noqa: N801 - used as a word
 
 @group.command("close")
 @click.argument("month")
-def close(month: str) -> None:
+@click.option("--reason", default="", help="Why it is closed though something of it does not agree; kept in its sheet.")
+def close(month: str, reason: str) -> None:
     """Close MONTH (2026-02): it takes no more postings. Months are closed in order, once they are over."""
-    with _refusals_told(), unit_of_work():
-        period = closing.close_month(closing.read_month(month), now=utcnow(), **BY_COMMAND)
+    with _refusals_told():
+        wanted = closing.read_month(month)
+        for kind, number in open_matters.open_of(wanted).kinds:
+            click.echo(f"{number:>6}  {kind} is open", err=True)
+        with unit_of_work():
+            period = closing.close_month(wanted, now=utcnow(), reason=reason, **BY_COMMAND)
     sheet = period.sheet
     click.echo(f"closed {month}: {sheet['entries']} entries, {sheet['postings']} postings, sheet {period.sheet_hash}")
 

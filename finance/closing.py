@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from core.clock import local_day
 from core.db import db, rows_changed
 from core.money import Money
-from finance import conversion, errors
+from finance import conversion, errors, open_matters
 from finance.payout_shares import Ways, exchanged
 from finance.suspense import suspense
 from ledger import accounts, periods
@@ -38,9 +38,11 @@ def read_month(text: str) -> Month:
         raise errors.MonthInvalid(field="month") from None
 
 
-def close_month(month: Month, *, actor: str, address: str, now: datetime) -> AccountingPeriod:
-    """Close a month that is over. Raises `MonthNotOver`, `NothingToClose`, `MonthNotNext`.
+def close_month(month: Month, *, actor: str, address: str, now: datetime, reason: str = "") -> AccountingPeriod:
+    """Close a month that is over. Raises `MonthNotOver`, `NothingToClose`, `MonthNotNext`; `StillOpen` when matters of
+    the month do not agree yet and no reason is given, `TextTooLong`.
 
+    What is open is kept in the sheet, with the reason.
     Waits for whoever is posting into it at this moment; what they post is in the sheet.
     """
     if month.ends_at > now:
@@ -51,11 +53,13 @@ def close_month(month: Month, *, actor: str, address: str, now: datetime) -> Acc
         raise errors.NothingToClose
     if expected != month:
         raise errors.MonthNotNext(month=str(expected))
+    reason = _reason_to_close(month, reason)
     before = periods.last_closed()
     ways = exchanged(month)
     positions = _book_residue(month, before.sheet if before else None, ways, now)
     head = audit.head()
-    sheet = {**_sheet(month, before.sheet if before else None, positions), "exchanged": _kept(ways)}
+    sheet = _sheet(month, before.sheet if before else None, positions)
+    sheet |= {"exchanged": _kept(ways), **open_matters.for_sheet(month, reason)}
     period = AccountingPeriod(
         month=str(month),
         starts_at=month.starts_at,
@@ -70,8 +74,20 @@ def close_month(month: Month, *, actor: str, address: str, now: datetime) -> Acc
     db.session.add(period)
     db.session.flush()
     after = {"sheet": period.sheet_hash, "entries": sheet["entries"], "audit_number": head.number}
+    if "open" in sheet:
+        after |= {"open": len(sheet["open"]), "reason": reason}
     audit.record(actor, "period.closed", f"period:{month}", after=after, now=now, address=address)
     return period
+
+
+def _reason_to_close(month: Month, reason: str) -> str:
+    reason = " ".join(reason.split())
+    open_now = open_matters.open_of(month).count
+    if open_now and len(reason) < SHORTEST_REASON:
+        raise errors.StillOpen(field="why", count=open_now)
+    if len(reason) > LONGEST_REASON:
+        raise errors.TextTooLong(field="why", limit=LONGEST_REASON)
+    return reason
 
 
 def reopen_month(month: Month, reason: str, *, actor: str, address: str, now: datetime) -> AccountingPeriod:

@@ -189,6 +189,11 @@ class UnknownSponsorPayment(NotFound):
     text = _l("There is no such payment of the sponsor.")
 
 
+class StillOpen(Invalid):
+    code = "month_still_open"
+    text = _l("Matters of this month that do not agree: %(count)s. Resolve them, or say why it is closed all the same.")
+
+
 class UnknownException(NotFound):
     code = "exception_not_found"
     text = _l("There is no such matter.")

@@ -7,6 +7,7 @@ from flask_babel import lazy_gettext as _l
 
 AGAIN, ASIDE, LINK, REFUND, FEE, RETRY = "again", "aside", "link", "refund", "fee", "retry"
 CORRECT = "correct"
+CHECK = "check"  # the books are checked again
 
 
 @dataclass(frozen=True)
@@ -56,12 +57,10 @@ KINDS: dict[str, Kind] = {
     "refund_mismatch": Kind(
         _l("A refund of another amount or currency"),
         _l("The provider tells of a refund that is not the one we know. Compare it at the provider."),
-        (AGAIN,),
     ),
     "dispute_mismatch": Kind(
         _l("A dispute in another currency"),
         _l("The dispute names another currency than the gift, so it is not booked. Compare it at the provider."),
-        (AGAIN,),
     ),
     "refund_refused": Kind(
         _l("A refund that the provider refuses"),
@@ -129,11 +128,11 @@ KINDS: dict[str, Kind] = {
     "doubled_row": Kind(
         _l("Booked or told twice"),
         _l(
-            "An entry for which nothing happened: take it back. Two lines of the provider for one thing: it charged "
-            "twice, then ask it and explain; or it lists only one of them, then take the other one out where this list "
-            "names it."
+            "An entry for which nothing happened: take it back; if its line is gone here, fetch again from its day "
+            "first. Two lines of the provider for one thing: it charged twice, then ask it and explain; or it lists "
+            "only one of them, then take the other one out where this list names it."
         ),
-        (CORRECT,),
+        (CORRECT, AGAIN),
     ),
     "wrong_amount": Kind(
         _l("Amounts do not agree"),
@@ -225,12 +224,12 @@ KINDS: dict[str, Kind] = {
             "Postings or sums were changed in the database, and reports of that day may be wrong. Entries have to be "
             "right first: sums that are made anew of wrong entries are wrong, and nobody sees it any more."
         ),
-        (AGAIN,),
+        (CHECK,),
     ),
     "check_failed": Kind(
         _l("A check of the books fails"),
         _l("Something that must never be. Tell the operator what the details name. It goes away once it is good."),
-        (AGAIN,),
+        (CHECK,),
         explainable=False,
     ),
 }

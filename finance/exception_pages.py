@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable
+from datetime import date, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,16 +12,18 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
 from core.cells import write_table
-from core.clock import utcnow
+from core.clock import local_day, utcnow
 from core.db import db, unit_of_work
 from core.errors import DomainError
 from core.i18n import format_money
 from core.money import Money
 from donations.models import Donation
-from finance import corrections, errors, exceptions, names, runs, stray_refunds
-from finance.exception_kinds import KINDS, kind_of
+from finance import corrections, errors, exception_details, exceptions, names, run_state, runs, stray_refunds
+from finance.exception_kinds import AGAIN, CHECK, KINDS, kind_of
 from finance.exceptions import Wanted
-from finance.forms import read_text
+from finance.filters import DayInvalid
+from finance.forms import read_day, read_text, start_of
+from ledger import periods
 from ledger.models import Fund, LedgerException
 from staff import audit, frame
 from staff.access import Actor, acting, allowed
@@ -37,12 +40,14 @@ CSV_COLUMNS = (
     "amount",
     "currency",
     "donation",
+    "since",
     "opened_at",
     "resolved_at",
     "resolved_by",
     "resolution",
 )
 LONGEST_REASON = 160
+OLDEST = date(2011, 1, 1)  # no provider of ours is older
 
 
 @blueprint.get("/staff/exceptions")
@@ -61,10 +66,25 @@ def overview() -> str:
         kind_of=kind_of,
         amount=amount_of,
         now=now,
-        check=runs.last("check"),
-        reconciled=runs.last("reconcile"),
-        running={kind: runs.under_way(kind) for kind in ("reconcile", "check")},
+        **_how_it_is_compared(now),
     )
+
+
+def _how_it_is_compared(now: datetime) -> dict[str, Any]:
+    """What says how far "nothing is open" can be believed."""
+    kinds = run_state.KINDS
+    return {
+        "check": run_state.last("check"),
+        "reconciled": run_state.last("reconcile"),
+        "running": {kind: run_state.under_way(kind, now) for kind in kinds},
+        "lying": {kind: run_state.left_lying(kind, now) for kind in kinds},
+        "late": {kind: since for kind in kinds if (since := run_state.late_since(kind, now))},
+        "unread": run_state.unread(),
+        "readings": run_state.last_readings(),
+        "waiting": run_state.waiting(),
+        "check_name": exception_details.check_name,
+        "why_unread": exception_details.why_unread,
+    }
 
 
 def _wanted() -> Wanted:
@@ -74,7 +94,15 @@ def _wanted() -> Wanted:
         kind=kind if kind in KINDS else "",
         older=int(older) if older.isdecimal() and int(older) in AGES else 0,
         closed=request.args.get("state") == "closed",
+        until=_month(request.args.get("until", "")),
     )
+
+
+def _month(text: str) -> periods.Month | None:
+    try:
+        return periods.Month.read(text)
+    except ValueError:
+        return None
 
 
 def amount_of(row: LedgerException) -> Money | None:
@@ -105,6 +133,7 @@ def _cells(row: LedgerException, gifts: dict[int, str]) -> list[Any]:
         amount.major if amount else None,
         row.currency,
         gifts.get(row.donation_id or 0),
+        row.since.isoformat(timespec="seconds"),
         row.opened_at.isoformat(timespec="seconds"),
         closed.isoformat(timespec="seconds") if closed else None,
         row.resolved_by,
@@ -116,13 +145,41 @@ def _cells(row: LedgerException, gifts: dict[int, str]) -> list[Any]:
 @allowed("finance", "admin")
 def run() -> ResponseReturnValue:
     """Fetch and compare again, or check the books; a worker does it."""
-    kind, actor = request.form.get("kind", "reconcile"), acting()
-    kind = kind if kind in ("reconcile", "check") else "reconcile"
-    with unit_of_work():
-        asked = runs.ask(kind, actor.email, utcnow())
-        audit.record(actor.email, f"{kind}.asked", f"run:{asked.id}", now=utcnow(), address=actor.address)
-    flash(_("It is being done. Look again in a minute."), "good")
+    kind = request.form.get("kind", "reconcile")
+    _ask(kind if kind in run_state.KINDS else "reconcile")
     return redirect(url_for(".overview"), code=303)
+
+
+def _ask(kind: str, read_from: datetime | None = None) -> None:
+    actor, now = acting(), utcnow()
+    with unit_of_work():
+        asked = runs.ask(kind, actor.email, now, read_from)
+        after = {"since": read_from.isoformat()} if read_from else None
+        audit.record(actor.email, f"{kind}.asked", f"run:{asked.id}", after=after, now=now, address=actor.address)
+    flash(_("It is being done. Look again in a minute."), "good")
+
+
+@blueprint.post("/staff/exceptions/<int:number>/again")
+@allowed("finance", "admin")
+def again(number: int) -> ResponseReturnValue:
+    """Fetch and compare, from a day on that is named; or check the books, where that is what resolves it."""
+    row, day = exceptions.find(number), request.form.get("since", "").strip()
+    try:
+        read_from = start_of(_day_to_read_from(day)) if day else None
+    except DomainError as refusal:
+        return _page(row, refusal), refusal.status
+    _ask("check" if CHECK in kind_of(row.kind).acts else "reconcile", read_from)
+    return redirect(url_for(".show", number=number), code=303)
+
+
+def _day_to_read_from(text: str) -> date:
+    """Raises `DayInvalid`, `DayToCome`."""
+    day = read_day(text, "since")
+    if day > local_day(utcnow(), periods.ZONE):
+        raise errors.DayToCome(field="since")
+    if day < OLDEST:
+        raise DayInvalid(field="since")
+    return day
 
 
 @blueprint.get("/staff/exceptions/<int:number>")
@@ -132,6 +189,7 @@ def show(number: int) -> str:
 
 
 def _page(row: LedgerException, refusal: DomainError | None = None) -> str:
+    now = utcnow()
     donation = db.session.get(Donation, row.donation_id) if row.donation_id else None
     return render_template(
         "finance/exception.html",
@@ -139,6 +197,12 @@ def _page(row: LedgerException, refusal: DomainError | None = None) -> str:
         kind=kind_of(row.kind),
         amount=amount_of(row),
         told=lambda minor: format_money(Money(minor, row.details["currency"])),
+        now=now,
+        about=exception_details.about(row),
+        details=exception_details.details(row),
+        references=exception_details.references(row),
+        again_from=_again_from(row),
+        running=run_state.under_way("check" if CHECK in kind_of(row.kind).acts else "reconcile", now),
         acts=exceptions.acts_of(row),
         correction=corrections.act_of(row),
         explained=exceptions.is_explained(row),
@@ -153,6 +217,14 @@ def _page(row: LedgerException, refusal: DomainError | None = None) -> str:
         me=acting().email,
         page_path=url_for(".show", number=row.id),
     )
+
+
+def _again_from(row: LedgerException) -> date | None:
+    """The day from which the provider has to be read again for this; None when it is read by itself."""
+    earliest = run_state.read_by_itself_from()
+    if AGAIN not in kind_of(row.kind).acts or earliest is None or row.since >= earliest:
+        return None
+    return max(local_day(row.since, periods.ZONE), OLDEST)
 
 
 def _where(row: LedgerException) -> tuple[str, Any] | None:
@@ -277,15 +349,15 @@ def retry(number: int) -> ResponseReturnValue:
 
 
 def _card(_actor: Actor) -> str:
-    """What finance must look at, and loudly a self-check that fails."""
-    check = runs.last("check")
-    counts = exceptions.counts()
-    if not counts and not (check and check.failures):
+    """What finance must look at, and loudly what fails: the self-check, reading the provider, the nightly runs."""
+    counts, state = exceptions.counts(), _how_it_is_compared(utcnow())
+    failing = state["check"] is not None and state["check"].failures
+    if not (counts or failing or state["unread"] or state["late"]):
         return ""
-    return render_template("finance/_exceptions_card.html", counts=counts, check=check, kind_of=kind_of)
+    return render_template("finance/_exceptions_card.html", counts=counts, kind_of=kind_of, zone=periods.ZONE, **state)
 
 
 def init_app(app: Flask) -> None:
     app.register_blueprint(blueprint)
     frame.add_entry(app, "exceptions.overview", _l("Does it agree?"), icon="search", order=48)
-    frame.add_card(app, _card, "finance", "admin", order=5)
+    frame.add_card(app, _card, "finance", "admin", order=0)

@@ -22,6 +22,7 @@ from finance.strays import PREFIX
 from ledger import accounts
 from ledger.corrections import book_again
 from ledger.models import Account, Fund, JournalEntry, LedgerException, Posting
+from ledger.periods import Month
 from ledger.services import Line, Source, transfer
 from payments.base import PaymentFact, PaymentState, SettlementKind
 from staff import audit
@@ -39,11 +40,13 @@ def register_retry(kind: str, act: Callable[[str, datetime], bool]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What of the queue is asked for; `older` is an age in days."""
+    """What of the queue is asked for; `older` is the age of its money in days, `until` the month by whose end it
+    moved."""
 
     kind: str = ""
     older: int = 0
     closed: bool = False
+    until: Month | None = None
 
 
 def find(number: int) -> LedgerException:
@@ -60,11 +63,13 @@ def listed(wanted: Wanted, now: datetime) -> sa.Select[LedgerException]:
     if wanted.kind:
         query = query.where(LedgerException.kind == wanted.kind)
     if wanted.older:
-        query = query.where(LedgerException.opened_at <= now - timedelta(days=wanted.older))
+        query = query.where(LedgerException.since <= now - timedelta(days=wanted.older))
+    if wanted.until:
+        query = query.where(LedgerException.since < wanted.until.ends_at)
     if wanted.closed:
         query = query.where(LedgerException.resolved_at.is_not(None))
         return query.order_by(LedgerException.resolved_at.desc(), LedgerException.id.desc())
-    return query.where(LedgerException.resolved_at.is_(None)).order_by(LedgerException.opened_at, LedgerException.id)
+    return query.where(LedgerException.resolved_at.is_(None)).order_by(LedgerException.since, LedgerException.id)
 
 
 def counts() -> list[tuple[str, int]]:

@@ -109,7 +109,9 @@ def _watch_vanished(
         for row in session.scalars(query):
             if row.ref not in listed:
                 amount = Money(row.net_minor, row.currency)
-                open_exception("line_not_at_provider", "settlement", row.ref, now=now, amount=amount)
+                open_exception(
+                    "line_not_at_provider", "settlement", row.ref, now=now, amount=amount, since=row.created_at
+                )
             else:
                 close_exception("line_not_at_provider", "settlement", row.ref, now=now)
 

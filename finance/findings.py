@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from core.db import db, rows_changed
 from core.money import Money
 from finance import errors
+from finance.ages import moved_at
 from ledger.models import LedgerException
 from ledger.services import BY_ITSELF, NO_LONGER, ended, is_settled, open_exception
 from staff.access import Actor
@@ -42,7 +43,10 @@ CHANGING = ("statements", "provider", "books")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that does not agree. `amount` is what it is about, or by how much."""
+    """Something that does not agree. `amount` is what it is about, or by how much.
+
+    `since` is when its money moved; left out, it is that of what the finding is about (`finance.ages`).
+    """
 
     kind: str
     source_type: str
@@ -50,6 +54,7 @@ class Finding:
     amount: Money | None = None
     donation_id: int | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
+    since: datetime | None = None
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -83,6 +88,7 @@ def open_finding(finding: Finding, now: datetime) -> None:
     """Put it into the queue, with these details; what was explained is back when its amount is another one now, and
     what the books were corrected for in any case."""
     amount, details = finding.amount, dict(finding.details)
+    since = finding.since or moved_at(finding.source_type, finding.source_id)
     opened = open_exception(
         finding.kind,
         finding.source_type,
@@ -91,8 +97,11 @@ def open_finding(finding: Finding, now: datetime) -> None:
         amount=amount,
         donation_id=finding.donation_id,
         details=details,
+        since=since,
     )
     values: dict[str, Any] = {"details": details}
+    if since is not None:
+        values["since"] = min(since, now)
     if amount is not None:
         values |= {"amount_minor": amount.minor, "currency": amount.currency}
     this = sa.and_(

@@ -68,7 +68,7 @@ def look_at_unposted_lines(now: datetime) -> None:
     for line in list(db.session.scalars(query)):
         with unit_of_work():
             amount = Money(line.net_minor, line.currency)
-            open_exception(waiting_kind(line), "settlement", line.ref, now=now, amount=amount)
+            open_exception(waiting_kind(line), "settlement", line.ref, now=now, amount=amount, since=line.created_at)
 
 
 @every(seconds=30)

@@ -45,7 +45,7 @@ REFUND_ORIGIN_NAMES = {
 }
 DISPUTE_STATE_NAMES = {
     "inquiry": _l("The bank asks"),
-    "open": _l("Open"),
+    "open": _l("Still open"),
     "won": _l("Won"),
     "lost": _l("Lost"),
 }

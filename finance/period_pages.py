@@ -11,7 +11,9 @@ from core.errors import DomainError
 from core.ids import new_public_id
 from core.money import Money
 from donations.queries import campaign_by_slug, front_campaign
-from finance import closing, disbursements, names, refunds, sponsor
+from finance import closing, disbursements, names, open_matters, refunds, sponsor
+from finance.exception_details import why_unread
+from finance.exception_kinds import kind_of
 from finance.forms import past_day, read_amount, read_bank_amount, read_key, read_text
 from finance.suspense import suspense
 from ledger import periods
@@ -30,12 +32,16 @@ def list_page() -> str:
 
 def _list_page(refusal: DomainError | None = None) -> str:
     next_month, last = periods.next_to_close(), periods.last_closed()
+    over = next_month is not None and next_month.ends_at <= utcnow()
     return render_template(
         "finance/months.html",
         closings=closing.closings(),
         next_month=next_month,
-        over=next_month is not None and next_month.ends_at <= utcnow(),
+        over=over,
         held=suspense(next_month.ends_at) if next_month else None,
+        matters=open_matters.open_of(next_month) if next_month and over else None,
+        kind_of=kind_of,
+        why_unread=why_unread,
         last=last,
         may_reopen=acting().has("admin"),
         refusal=refusal,
@@ -50,7 +56,12 @@ def sheet_page(month: str) -> str:
     """What a closed month came to, and what came too late for it."""
     period = closing.closing_of(closing.read_month(month))
     return render_template(
-        "finance/month.html", period=period, sheet=period.sheet, late=closing.late_entries(month), money=Money
+        "finance/month.html",
+        period=period,
+        sheet=period.sheet,
+        late=closing.late_entries(month),
+        money=Money,
+        kind_of=kind_of,
     )
 
 
@@ -61,7 +72,8 @@ def close() -> ResponseReturnValue:
     try:
         with unit_of_work():
             month = closing.read_month(request.form.get("month", ""))
-            closing.close_month(month, actor=actor.email, address=actor.address, now=utcnow())
+            reason = request.form.get("why", "")
+            closing.close_month(month, actor=actor.email, address=actor.address, now=utcnow(), reason=reason)
     except DomainError as refusal:
         db.session.expire_all()
         return _list_page(refusal), refusal.status

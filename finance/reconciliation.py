@@ -18,6 +18,7 @@ from finance.matching_bank import bank_findings
 from finance.matching_facts import entry_findings
 from finance.matching_provider import provider_findings
 from finance.models import SettlementLine
+from finance.run_state import keep_readings
 from ledger.models import Account, LedgerException, Posting
 from payments.base import PaymentProvider, ProviderDown, ProviderRefused
 from payments.registry import all_providers
@@ -66,6 +67,8 @@ def reconcile(now: datetime, since: datetime | None = None) -> Reconciled:
     for provider in all_providers():
         if provider.name not in unread:
             _look_again(provider, now, done)
+    faulty = {problem.partition(":")[0] for problem in done.problems}
+    keep_readings([each.name for each in all_providers() if each.name not in faulty], now)
     done.found = open_by_kind()
     return done
 

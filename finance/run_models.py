@@ -13,19 +13,25 @@ from staff.models import StaffMember
 
 
 class SettlementMark(Base):
-    """Up to when a provider's own account has been read completely."""
+    """Up to when a provider's own account has been read completely.
+
+    `read_at` is when all of it was last read without a fault: lines, payouts and balance.
+    """
 
     __tablename__ = "settlement_marks"
 
     provider: Mapped[str] = mapped_column(sa.String(20), primary_key=True)
     through: Mapped[datetime]
+    read_at: Mapped[datetime | None]
 
 
 class FinanceRun(Base):
     """One reconciliation or self-check: asked for by a person, or (`day`) by the calendar, once a day.
 
     `results` are its parts by name, each with `failures`, examples and for a reconciliation what was done; `failures`
-    counts parts that found something. Until it is finished a worker may take it at `next_try_at`.
+    counts parts that found something. Until it is finished a worker may take it at `next_try_at`. Who does it holds it
+    by a lease (`lease_until`, null while nobody does) and renews that as long as the process lives. With `read_from`
+    the provider is read again from that moment on.
     """
 
     __tablename__ = "finance_runs"
@@ -44,6 +50,8 @@ class FinanceRun(Base):
     asked_by: Mapped[str] = mapped_column(sa.String(254))
     asked_at: Mapped[datetime]
     next_try_at: Mapped[datetime | None]
+    lease_until: Mapped[datetime | None]
+    read_from: Mapped[datetime | None]
     tries: Mapped[int] = mapped_column(default=0)
     finished_at: Mapped[datetime | None]
     failures: Mapped[int | None]
@@ -51,14 +59,19 @@ class FinanceRun(Base):
 
 
 class RunAlert(Base):
-    """That a member is told by e-mail of checks (`names`) that began to fail."""
+    """That a member is told by e-mail of checks (`names`) that began to fail, of a provider that cannot be read
+    (`unread`), of runs that are not done (`late`), and that the last two are over."""
 
     __tablename__ = "run_alerts"
-    __table_args__ = (sa.UniqueConstraint("run_id", "member_id"),)
+    __table_args__ = (
+        sa.UniqueConstraint("run_id", "member_id", "about"),
+        sa.CheckConstraint("about IN ('check_failed', 'unread', 'late', 'over')", name="about"),
+    )
 
     id: Mapped[int] = mapped_column(BigKey, primary_key=True)
     run_id: Mapped[int] = mapped_column(sa.ForeignKey("finance_runs.id"))
     member_id: Mapped[int] = mapped_column(sa.ForeignKey("staff_members.id"))
+    about: Mapped[str] = mapped_column(sa.String(20), default="check_failed")
     names: Mapped[list[str]] = mapped_column(sa.JSON)
 
     run: Mapped[FinanceRun] = relationship()

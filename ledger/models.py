@@ -147,7 +147,10 @@ class AccountSum(Base):
 
 
 class LedgerException(Base):
-    """Something that a person of finance must look at: money we cannot place, facts that contradict our record."""
+    """Something that a person of finance must look at: money we cannot place, facts that contradict our record.
+
+    `since` is when the money moved (where that is known), `opened_at` when we found that something is wrong with it.
+    """
 
     __tablename__ = "ledger_exceptions"
     __table_args__ = (
@@ -163,6 +166,7 @@ class LedgerException(Base):
     currency: Mapped[str | None] = mapped_column(sa.String(3))
     details: Mapped[dict[str, Any]] = mapped_column(sa.JSON, default=dict)
     donation_id: Mapped[int | None] = mapped_column(sa.ForeignKey("donations.id"))
+    since: Mapped[datetime]
     opened_at: Mapped[datetime]
     resolved_at: Mapped[datetime | None]
     resolution: Mapped[str | None] = mapped_column(sa.String(200))

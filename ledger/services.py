@@ -229,8 +229,11 @@ def open_exception(
     amount: Money | None = None,
     donation_id: int | None = None,
     details: dict[str, Any] | None = None,
+    since: datetime | None = None,
 ) -> bool:
     """Put something into the queue that finance looks at; once for each (kind, source).
+
+    `since` is when its money moved; without it, it is as old as it is known.
 
     What a person resolved stays resolved while it is so; what went away (`close_exception`), or with a correction of
     the books, is open again.
@@ -244,6 +247,7 @@ def open_exception(
         currency=None if amount is None else amount.currency,
         donation_id=donation_id,
         details=details or {},
+        since=min(since or now, now),
         opened_at=now,
     )
     anew = {"resolved_at": None, "resolution": None, "resolved_by": None, "opened_at": now}

@@ -11,7 +11,7 @@ from core.clock import utcnow
 from core.db import db
 from core.models import OutboxMessage
 from donations.models import Donation, Payment, Refund
-from finance import runs
+from finance import run_state
 from ledger.models import LedgerException
 from staff.audit_queries import known_faults
 from webhooks.models import InboxEvent
@@ -41,16 +41,36 @@ class _Database:
         age = (utcnow() - oldest).total_seconds() if oldest else 0
         yield GaugeMetricFamily("campaign_inbox_oldest_seconds", "Age of the oldest event not applied", value=age)
         yield from _self_check()
+        yield from _reconciliation()
 
 
 def _self_check() -> Iterator[GaugeMetricFamily]:
     """Nothing until the first one was finished: then an alert on a missing figure tells that none ever ran."""
-    run = runs.last("check")
+    run = run_state.last("check")
     if run is None or run.finished_at is None:
         return
     age = (utcnow() - run.finished_at).total_seconds()
     yield GaugeMetricFamily("campaign_check_failures", "Checks of the books that fail", value=run.failures or 0)
     yield GaugeMetricFamily("campaign_check_age_seconds", "Age of the last self-check", value=age)
+
+
+def _reconciliation() -> Iterator[GaugeMetricFamily]:
+    """The same; what cannot be read at the provider is a problem of the last run, and ages until it is read again."""
+    run, now = run_state.last("reconcile"), utcnow()
+    waiting = sum(each.lines for each in run_state.waiting())
+    yield GaugeMetricFamily("campaign_settlement_lines_waiting", "Lines of the provider not booked yet", value=waiting)
+    if run is None or run.finished_at is None:
+        return
+    age = (now - run.finished_at).total_seconds()
+    yield GaugeMetricFamily("campaign_reconciliation_age_seconds", "Age of the last reconciliation", value=age)
+    problems = len(run_state.unread_in(run))
+    yield GaugeMetricFamily("campaign_reconciliation_problems", "What it could not read", value=problems)
+    reading = GaugeMetricFamily(
+        "campaign_provider_read_seconds", "Age of the last whole reading of the provider", labels=["provider"]
+    )
+    for provider, read_at in sorted(run_state.last_readings().items()):
+        reading.add_metric([provider], (now - read_at).total_seconds())
+    yield reading
 
 
 def _count(condition: sa.ColumnElement[bool]) -> int:

@@ -225,7 +225,8 @@ def _postpone(event_id: int, now: datetime, *, error: str, waiting_for: str | No
             )
         )
         if dead and rows_changed(postponed) == 1:
-            open_exception("dead_event", "event", event.event_id, now=now, details={"type": event.type, "error": error})
+            details = {"type": event.type, "error": error}
+            open_exception("dead_event", "event", event.event_id, now=now, details=details, since=event.occurred_at)
 
 
 def due_events(now: datetime, limit: int = 200) -> list[int]:

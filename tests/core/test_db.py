@@ -231,7 +231,7 @@ def test_a_savepoint_that_is_rolled_back_leaves_what_was_before_it() -> None:
 
 def test_foreign_keys_are_enforced() -> None:
     with pytest.raises(sa.exc.IntegrityError), unit_of_work() as session:
-        session.add(LedgerException(kind="k", source_type="s", source_id="1", opened_at=NOW, donation_id=99))
+        session.add(LedgerException(kind="k", source_type="s", source_id="1", since=NOW, opened_at=NOW, donation_id=99))
 
 
 # Two connections
@@ -254,7 +254,9 @@ def elsewhere(app: Flask, act: Callable[[], Any]) -> Any:
 
 def test_a_read_that_later_writes_works_beside_another_writer(app: Flask) -> None:
     with unit_of_work() as session:
-        session.add(LedgerException(kind="count", source_type="s", source_id="0", opened_at=NOW, amount_minor=0))
+        session.add(
+            LedgerException(kind="count", source_type="s", source_id="0", since=NOW, opened_at=NOW, amount_minor=0)
+        )
     rounds, gate, failures = 15, threading.Barrier(3), []
 
     def read_then_write() -> None:

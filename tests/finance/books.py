@@ -62,7 +62,7 @@ def gift(amount: int, ref: str, when: datetime, *, settled: bool = False, record
 
 def close(month: Month, now: datetime = LATER) -> dict[str, Any]:
     with unit_of_work():
-        period = closing.close_month(month, now=now, **BY)
+        period = closing.close_month(month, now=now, reason="whatever is open", **BY)
         sheet, stored = dict(period.sheet), period.sheet_hash
     db.session.remove()
     assert closing.hash_of(sheet) == stored

@@ -1,6 +1,7 @@
-"""Books without a provider for tests that ask for `books`; with one for those that ask for `house`."""
+"""Books without a provider for tests that ask for `books`; with one for those that ask for `house`; members of staff
+at their desk."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from core.db import db, unit_of_work
 from core.i18n import Localized
 from ledger.models import Fund
 from tests import databases
+from tests.staff.console import Browser, make_member
 
 
 @pytest.fixture
@@ -24,3 +26,17 @@ def books(database_url: str, tmp_path: Path) -> Iterator[Flask]:
         db.session.remove()
         for engine in db.engines.values():
             engine.dispose()
+
+
+@pytest.fixture
+def at_desk(app: Flask) -> Callable[..., Browser]:
+    """A browser in which a new member has signed in; pages are English."""
+
+    def sign_in(name: str, role: str = "finance") -> Browser:
+        email = make_member(f"{name}@example.org", role)
+        browser = Browser(app)
+        browser.get("/staff/login?lang=en")
+        assert browser.sign_in(email).status_code == 302
+        return browser
+
+    return sign_in

@@ -3,6 +3,7 @@
 import io
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -13,10 +14,13 @@ from werkzeug.test import TestResponse
 
 from core.clock import utcnow
 from core.db import db, unit_of_work
+from core.money import Money
 from donations.models import Campaign, Donation, Refund
 from finance import attachments
+from finance.closing import hash_of
 from finance.models import RefundOrder
 from ledger.models import AccountingPeriod, Disbursement
+from ledger.services import open_exception
 from ops.demo_offices import seed_offices
 from tests.console.conftest import acts, make_link
 from tests.donations.test_refunds_and_disputes import hand_over, page_of
@@ -388,6 +392,51 @@ def test_finance_closes_a_month_and_only_an_administrator_opens_it_again(
         ("anna@example.org", "period.closed", "period:2026-02"),
         ("root@example.org", "period.reopened", "period:2026-02"),
     ]
+
+
+def open_matter(kind: str, since: datetime) -> None:
+    with unit_of_work():
+        open_exception(kind, "thing", kind, now=utcnow(), amount=Money(-1234, "EUR"), since=since)
+
+
+def test_a_month_with_open_matters_is_closed_only_with_a_reason_and_its_sheet_keeps_them(
+    money: House, at_desk: Callable[..., Browser]
+) -> None:
+    open_matter("bank_line_unknown", datetime(2026, 2, 20, tzinfo=UTC))
+    open_matter("payout_short", datetime(2026, 3, 1, 12, tzinfo=UTC))  # of the month after
+    anna = at_desk("anna")
+    page = anna.get("/staff/months").text
+    assert "1 matter of this month does not agree yet" in page
+    assert "/staff/exceptions?kind=bank_line_unknown&amp;until=2026-02" in page
+    listed = anna.get("/staff/exceptions?until=2026-02").text
+    assert ("A bank line that nothing is known of</a>" in listed, "not the sum of its lines</a>" in listed) == (
+        True,
+        False,
+    )
+    refused = anna.post("/staff/months/close", {"month": "2026-02"})
+    assert refused.status_code == 422
+    assert field_error(refused)[0].startswith("Matters of this month that do not agree: 1.")
+    assert money.count(AccountingPeriod) == 0
+    answer = anna.post("/staff/months/close", {"month": "2026-02", "why": "the bank has been asked"})
+    assert answer.status_code == 303
+    db.session.rollback()
+    [period] = db.session.scalars(sa.select(AccountingPeriod))
+    assert [(each["kind"], each["amount"], each["currency"]) for each in period.sheet["open"]] == [
+        ("bank_line_unknown", -1234, "EUR")
+    ]
+    assert (period.sheet["open_reason"], hash_of(period.sheet)) == ("the bank has been asked", period.sheet_hash)
+    sheet = anna.get("/staff/months/2026-02").text
+    assert "Closed all the same: the bank has been asked" in sheet
+    assert "A bank line that nothing is known of" in sheet
+
+
+def test_the_command_to_close_wants_a_reason_too(money: House) -> None:
+    open_matter("bank_line_unknown", datetime(2026, 2, 20, tzinfo=UTC))
+    run = money.app.test_cli_runner().invoke
+    refused = run(args=["finance", "close", "2026-02"])
+    assert refused.exit_code == 1
+    assert "1  bank_line_unknown is open" in refused.output
+    assert "closed 2026-02" in run(args=["finance", "close", "2026-02", "--reason", "the bank has been asked"]).output
 
 
 def test_months_are_closed_by_command_too(money: House) -> None:

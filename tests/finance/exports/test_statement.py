@@ -185,7 +185,7 @@ def test_a_month_that_is_over_and_not_closed_says_so(march: March, tmp_path: Pat
 
 def test_a_closed_month_names_its_closing_until_it_is_reopened(march: March, tmp_path: Path) -> None:
     with unit_of_work():
-        period = closing.close_month(Month(2026, 3), now=AFTER, **BY)
+        period = closing.close_month(Month(2026, 3), now=AFTER, reason="told to the bank", **BY)
         proof = period.sheet_hash, period.audit_number, period.audit_hash
     db.session.remove()
     later = AFTER + timedelta(hours=1)
