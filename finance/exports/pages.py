@@ -22,6 +22,7 @@ from finance.exports.errors import NotMade, NotYourExport, failure
 from finance.exports.formats import WRITERS
 from finance.exports.models import Export
 from finance.exports.orders import Order
+from finance.exports.words import range_text
 from finance.filters import CHANNELS, DEFAULT_ZONE, NAMES
 from offices import queries
 from offices.labels import MEDIA_NAMES
@@ -84,6 +85,7 @@ def choices() -> dict[str, Any]:
         "languages": LANGUAGE_NAMES,
         "money": Money,
         "option_names": OPTION_NAMES,
+        "range_text": range_text,
     }
 
 

@@ -5,8 +5,10 @@ campaigns, are not, for the same order must give the same bytes next year.
 """
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
+from flask_babel import format_date
 from flask_babel import lazy_gettext as _l
 
 from core.i18n import LANGUAGE_NAMES
@@ -54,6 +56,14 @@ PAYOUT_STATES = {
     "failed": _l("Failed"),
     "canceled": _l("Cancelled"),
 }
+
+
+def range_text(options: Mapping[str, Any]) -> str:
+    """The days of an order as people write them; empty when it has none."""
+    days = [options.get(name) for name in ("first", "last")]
+    if not any(days):
+        return ""
+    return " – ".join(str(format_date(date.fromisoformat(day))) if day else "…" for day in days)
 
 
 def _entry_kinds() -> dict[str, Any]:

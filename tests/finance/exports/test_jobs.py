@@ -217,6 +217,8 @@ def test_whoever_waits_gets_a_link_and_not_the_file(history: Flask) -> None:
     address = f"http://give.test/staff/exports/{export.public_id}"
     assert address in letter.text
     assert address in letter.html
+    assert "Feb 1, 2026 – Feb 28, 2026" in letter.text.replace("\u202f", " ")
+    assert "2026-02-01" not in letter.text
     assert letter.images == ()
     assert letters.failed_letter(export.id) is None
     with unit_of_work() as session:
