@@ -10,6 +10,7 @@ from core.http import caller_hash, csrf
 from core.schemas import Blueprint, ErrorOut
 from donations import queries, schemas, views
 from donations.services import Gift, ensure_checkout, start_donation
+from ledger.queries import FundTotals
 
 blueprint = Blueprint("donations_api", __name__, url_prefix="/api/v1", description="Giving, and public totals")
 
@@ -54,23 +55,31 @@ def read_donation(token: str) -> dict[str, Any]:
 @blueprint.alt_response(404, schema=ErrorOut)
 def read_totals(slug: str) -> dict[str, Any]:
     """What came in, what went back, what the provider kept and what of it is earmarked."""
-    totals = queries.campaign_totals(queries.campaign_by_slug(slug), utcnow())
-    fund = totals.fund
+    campaign = queries.campaign_by_slug(slug)
+    totals = queries.campaign_totals(campaign, utcnow())
+    own, fund = totals.own, totals.fund
+    of_fund = {"spent": fund.spent, "specialists_trained": totals.specialists_trained}
     return {
-        "currency": fund.currency,
+        "currency": own.currency,
         "goal": totals.goal,
         "donations": totals.donations,
-        "raised": fund.raised,
-        "refunded": fund.refunded,
-        "disputed": fund.disputed,
-        "fees": fund.fees,
-        "fees_pending": fund.fees_pending,
-        "fx": fund.fx,
-        "earmarked": fund.earmarked,
-        "spent": fund.spent,
-        "specialists_trained": totals.specialists_trained,
+        **_sums(own),
+        **(dict.fromkeys(of_fund) if totals.shared else of_fund),
+        "fund": {
+            "code": campaign.fund.code,
+            "name": str(campaign.fund.name),
+            "shared": totals.shared,
+            **_sums(fund),
+            **of_fund,
+            "available": fund.available,
+        },
         "as_of": totals.as_of,
     }
+
+
+def _sums(totals: FundTotals) -> dict[str, int]:
+    names = ("raised", "refunded", "disputed", "fees", "fees_pending", "fx", "earmarked")
+    return {name: getattr(totals, name) for name in names}
 
 
 def init_app(app: Flask) -> None:

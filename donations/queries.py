@@ -9,7 +9,8 @@ from sqlalchemy.orm import selectinload
 from core.db import db
 from donations import errors
 from donations.models import Campaign, Donation, Payment, Refund
-from ledger.queries import FundTotals, fund_totals_and_gifts, specialists_trained
+from ledger.models import Fund
+from ledger.queries import CampaignPart, FundTotals, fund_totals_and_parts, specialists_trained, totals_of_kinds
 
 
 def campaign_by_slug(slug: str) -> Campaign:
@@ -45,29 +46,46 @@ def donation_by_key(scope: str, key: str) -> Donation | None:
 
 @dataclass(frozen=True, slots=True)
 class CampaignTotals:
-    """Public totals; amounts in minor units of the campaign's currency."""
+    """Public totals; amounts in minor units of the campaign's currency.
+
+    `own` is what this campaign's gifts came to, `fund` what all campaigns of its fund came to. What is spent, who was
+    trained and what is available is of the fund: of a campaign only where it has the fund for itself (not `shared`),
+    and then `own` is `fund`.
+    """
 
     goal: int
     donations: int
+    own: FundTotals
     fund: FundTotals
+    shared: bool
     specialists_trained: int
     as_of: datetime
 
     @property
     def percent(self) -> int:
         """How full the thermometer is: 0 to 100, by what is earmarked."""
-        return max(0, min(100, self.fund.earmarked * 100 // self.goal)) if self.goal else 0
+        return max(0, min(100, self.own.earmarked * 100 // self.goal)) if self.goal else 0
 
 
 def campaign_totals(campaign: Campaign, now: datetime) -> CampaignTotals:
-    totals, gifts = fund_totals_and_gifts(campaign.fund)
+    totals, parts = fund_totals_and_parts(campaign.fund)
+    part = parts.get(campaign.id) or CampaignPart(totals_of_kinds(totals.currency, {}), 0)
+    shared = is_shared(campaign.fund)
     return CampaignTotals(
         goal=campaign.goal_minor,
-        donations=gifts.get(campaign.id, 0),
+        donations=part.gifts,
+        own=part.totals if shared else totals,
         fund=totals,
+        shared=shared,
         specialists_trained=specialists_trained(campaign.fund),
         as_of=now,
     )
+
+
+def is_shared(fund: Fund) -> bool:
+    """Whether more than one campaign gives to it."""
+    campaigns = sa.select(sa.func.count(Campaign.id)).where(Campaign.fund_id == fund.id)
+    return int(db.session.scalar(campaigns) or 0) > 1
 
 
 def started_since(campaign: Campaign, moment: datetime) -> int:

@@ -72,16 +72,7 @@ class DonationStateOut(DonationOut):
     sticker_codes = fields.List(fields.Nested(StickerCodeOut))
 
 
-class TotalsOut(Schema):
-    """Amounts in minor units of `currency`, summed from the ledger; `donations` and `specialists_trained` are counts.
-
-    earmarked = raised − refunded − disputed − fees + fx. `fees_pending` is the part of it whose fee the provider has
-    not told yet.
-    """
-
-    currency = fields.String()
-    goal = fields.Integer()
-    donations = fields.Integer()
+class _SumsOut(Schema):
     raised = fields.Integer()
     refunded = fields.Integer()
     disputed = fields.Integer()
@@ -89,6 +80,34 @@ class TotalsOut(Schema):
     fees_pending = fields.Integer()
     fx = fields.Integer()
     earmarked = fields.Integer()
+
+
+class FundOut(_SumsOut):
+    """The fund that the campaign gives to, with the gifts of all its campaigns (`shared`: there is more than one).
+
+    available = earmarked − fees_pending − spent.
+    """
+
+    code = fields.String()
+    name = fields.String(metadata={"description": "In the language asked for"})
+    shared = fields.Boolean()
     spent = fields.Integer()
     specialists_trained = fields.Integer()
+    available = fields.Integer()
+
+
+class TotalsOut(_SumsOut):
+    """Amounts in minor units of `currency`, summed from the ledger; `donations` and `specialists_trained` are counts.
+
+    earmarked = raised − refunded − disputed − fees + fx. `fees_pending` is the part of it whose fee the provider has
+    not told yet. What is spent belongs to the fund: `spent` and `specialists_trained` of a campaign are null, and `fx`
+    is 0, where several campaigns share the fund; `fund` has them.
+    """
+
+    currency = fields.String()
+    goal = fields.Integer()
+    donations = fields.Integer()
+    spent = fields.Integer(allow_none=True)
+    specialists_trained = fields.Integer(allow_none=True)
+    fund = fields.Nested(FundOut)
     as_of = fields.AwareDateTime(format="iso")

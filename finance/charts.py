@@ -11,6 +11,7 @@ from markupsafe import Markup, escape
 
 WIDTH, HEIGHT, BASE = 720, 220, 190
 MOST_BARS = 120
+ROW, MOST_NAMED, LONGEST_NAME = 62, 8, 36
 LETTER = 20  # the width of a letter of 30 px, the size on phones
 
 
@@ -40,6 +41,41 @@ def bars(values: Sequence[Bar], *, title: str, description: str, name: str) -> M
         '<svg class="chart" viewBox="0 0 {w} {h}" role="img" aria-labelledby="{name}-title {name}-text">'
         '<title id="{name}-title">{title}</title><desc id="{name}-text">{text}</desc>{line}{parts}</svg>'
     ).format(w=WIDTH, h=HEIGHT, name=name, title=title, text=description, line=line, parts=Markup("").join(parts))
+
+
+def lying_bars(values: Sequence[Bar], *, title: str, description: str, name: str) -> Markup:
+    """The same for values that have names rather than days: the first few, each below its name, which has all the
+    width of a phone. Values below zero go to the left of the line."""
+    shown = list(values)[:MOST_NAMED]
+    if not shown or not any(bar.value for bar in shown):
+        return Markup("")
+    top, bottom = max(0, *(bar.value for bar in shown)), min(0, *(bar.value for bar in shown))
+    scale = WIDTH / (top - bottom)
+    zero, height = -bottom * scale, ROW * len(shown)
+    parts = [_lying_bar(bar, place * ROW, zero, scale) for place, bar in enumerate(shown)]
+    line = Markup('<line class="axis" x1="{x:.1f}" x2="{x:.1f}" y1="0" y2="{h}"/>').format(x=zero, h=height)
+    return Markup(
+        '<svg class="chart lying" viewBox="0 0 {w} {h}" role="img" aria-labelledby="{name}-title {name}-text">'
+        '<title id="{name}-title">{title}</title><desc id="{name}-text">{text}</desc>{line}{parts}</svg>'
+    ).format(w=WIDTH, h=height, name=name, title=title, text=description, line=line, parts=Markup("").join(parts))
+
+
+def _lying_bar(bar: Bar, y: float, zero: float, scale: float) -> Markup:
+    width = abs(bar.value) * scale
+    label = bar.label if len(bar.label) <= LONGEST_NAME else f"{bar.label[: LONGEST_NAME - 1]}…"
+    return Markup(
+        '<text x="4" y="{text_y}">{label}</text>'
+        '<rect class="{kind}" x="{x:.1f}" y="{y}" width="{w:.1f}" height="{h}" rx="2"><title>{text}</title></rect>'
+    ).format(
+        text_y=y + 30,
+        label=label,
+        kind="bar-up" if bar.value >= 0 else "bar-down",
+        x=zero if bar.value >= 0 else zero - width,
+        y=y + 38,
+        w=max(width, 1 if bar.value else 0),
+        h=ROW - 46,
+        text=bar.text,
+    )
 
 
 def _bar(bar: Bar, x: float, step: float, zero: float, scale: float) -> Markup:

@@ -10,12 +10,10 @@ from core.clock import local_day, utcnow
 from core.db import read_snapshot
 from core.i18n import current_locale
 from core.money import Money
-from donations.queries import front_campaign
-from finance import drill, names
+from finance import drill, funds, names
 from finance.filters import Filters, day_start
 from finance.totals import grand_totals
 from ledger import periods
-from ledger.queries import fund_totals
 from staff import frame
 from staff.access import Actor
 
@@ -55,8 +53,8 @@ def _files_card(_actor: Actor) -> str:
 
 
 def _spending_card(_actor: Actor) -> str:
-    totals = fund_totals(front_campaign().fund)
-    return render_template("finance/_spending_card.html", available=totals.money(totals.available))
+    available = [(fund, totals.money(totals.available)) for fund, totals in funds.with_totals()]
+    return render_template("finance/_spending_card.html", funds=available)
 
 
 def init_app(app: Flask) -> None:

@@ -1,5 +1,7 @@
 """Console pages of months: which are closed, what they came to, closing and reopening; what a sponsor owes."""
 
+from collections.abc import Mapping
+
 from flask import Blueprint, Flask, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
@@ -10,13 +12,13 @@ from core.db import db, unit_of_work
 from core.errors import DomainError
 from core.ids import new_public_id
 from core.money import Money
-from donations.queries import campaign_by_slug, front_campaign
-from finance import closing, disbursements, names, open_matters, refunds, sponsor
+from finance import closing, disbursements, funds, names, open_matters, refunds, sponsor
 from finance.exception_details import why_unread
 from finance.exception_kinds import kind_of
 from finance.forms import past_day, read_amount, read_bank_amount, read_key, read_text
 from finance.suspense import suspense
 from ledger import periods
+from ledger.models import Fund
 from staff import frame
 from staff.access import Actor, acting, allowed
 
@@ -103,18 +105,17 @@ def sponsor_page() -> str:
 
 
 def _sponsor_page(refusal: DomainError | None = None) -> str:
-    slug = request.values.get("campaign")
-    campaign = campaign_by_slug(slug) if slug else front_campaign()
+    """Each debt with its months and a form of its own; what was typed stays in the form that was refused."""
     debts = sponsor.debts()
+    only = debts[0].fund.code if len(debts) == 1 else None
     return render_template(
         "finance/sponsor.html",
-        campaign=campaign,
-        owed=sponsor.owed_by_sponsor(campaign.fund),
         debts=[(debt, sponsor.by_month(debt.fund)) for debt in debts],
+        keys={debt.fund.code: new_public_id() for debt in debts},
+        refused_fund=request.form.get("fund") or only,
         payments=sponsor.payments(),
         today=local_day(utcnow(), periods.ZONE),
         as_of=utcnow(),
-        key=request.form.get("key") or new_public_id(),
         typed=request.form,
         refusal=refusal,
         page_path=url_for(".sponsor_page"),
@@ -125,21 +126,29 @@ def _sponsor_page(refusal: DomainError | None = None) -> str:
 @allowed("finance", "admin")
 def sponsor_paid() -> ResponseReturnValue:
     typed, now = request.form, utcnow()
-    slug = typed.get("campaign")
-    campaign = campaign_by_slug(slug) if slug else front_campaign()
     try:
+        fund = _sponsored_fund(typed)
         paid_on = past_day(typed.get("paid_on", ""), "paid_on", now)
-        amount = read_amount(typed.get("amount", ""), campaign.currency, "amount")
+        amount = read_amount(typed.get("amount", ""), fund.currency, "amount")
         bank = read_bank_amount(typed.get("bank_amount", ""), typed.get("bank_currency", ""), amount)
         document = read_text(typed.get("document", ""), "document", limit=120)
         key = read_key(typed.get("key", ""))
         with unit_of_work():
             knows = typed.get("knows") == "yes"
-            sponsor.record_payment(campaign.fund, paid_on, amount, bank, document, key, acting(), now, knows=knows)
+            sponsor.record_payment(fund, paid_on, amount, bank, document, key, acting(), now, knows=knows)
     except DomainError as refusal:
         return _sponsor_page(refusal), refusal.status
     flash(_("The payment is booked."), "good")
-    return redirect(url_for(".sponsor_page"), code=303)
+    return redirect(url_for(".sponsor_page", _anchor=fund.code), code=303)
+
+
+def _sponsored_fund(typed: Mapping[str, str]) -> Fund:
+    """The fund that the form is of; where only one has a sponsor, that one. Raises `UnknownFund`."""
+    known = [debt.fund for debt in sponsor.debts()]
+    fund = funds.asked_for(typed, known) or (known[0] if len(known) == 1 else None)
+    if fund is None:
+        raise funds.UnknownFund(field="fund")
+    return fund
 
 
 @blueprint.post("/staff/sponsor/<public_id>/take-back")

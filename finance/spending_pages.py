@@ -14,9 +14,7 @@ from core.db import db, unit_of_work
 from core.errors import DomainError
 from core.http import takes_upload
 from core.ids import new_public_id
-from donations.models import Campaign
-from donations.queries import campaign_by_slug, front_campaign
-from finance import attachments, disbursements, errors, names
+from finance import attachments, disbursements, errors, funds, names
 from finance.attachments import Attachment
 from finance.disbursements import Spending
 from finance.forms import past_day, read_amount, read_bank_amount, read_count, read_key, read_text
@@ -38,20 +36,12 @@ UPLOAD_MEGABYTES = 6 * attachments.MOST_MEGABYTES  # so that a scan that is too 
 @allowed("finance", "admin")
 def list_page() -> str:
     """What was spent and what waits, with what is available."""
-    campaign = _campaign()
     return render_template(
         "finance/spending.html",
         rows=disbursements.newest(),
-        campaign=campaign,
-        fund=fund_totals(campaign.fund),
-        specialists=specialists_trained(campaign.fund),
+        funds=[(fund, totals, specialists_trained(fund)) for fund, totals in funds.with_totals()],
         as_of=utcnow(),
     )
-
-
-def _campaign() -> Campaign:
-    slug = request.values.get("campaign")
-    return campaign_by_slug(slug) if slug else front_campaign()
 
 
 @blueprint.get("/staff/spending/new")
@@ -61,12 +51,13 @@ def new_page() -> str:
 
 
 def _new_page(refusal: DomainError | None = None, attachment: Attachment | None = None) -> str:
-    campaign = _campaign()
+    known = funds.with_totals()
+    fund, totals = funds.to_spend_from(request.values, known)
     return render_template(
         "finance/new_spending.html",
-        campaign=campaign,
-        campaigns=list(db.session.scalars(sa.select(Campaign).order_by(Campaign.id))),
-        available=campaign.money(fund_totals(campaign.fund).available),
+        fund=fund,
+        available=totals.money(totals.available),
+        others=[(each, its.money(its.available)) for each, its in known if each is not fund],
         typed=request.form,
         today=local_day(utcnow(), periods.ZONE),
         key=request.form.get("key") or new_public_id(),
@@ -84,9 +75,10 @@ def propose() -> ResponseReturnValue:
     attachment = None
     try:
         attachment = _attachment()
-        spending, key, campaign = _spending(attachment), read_key(request.form.get("key", "")), _campaign()
+        fund, _totals = funds.to_spend_from(request.form, funds.with_totals())
+        spending, key = _spending(attachment, fund.currency), read_key(request.form.get("key", ""))
         with unit_of_work():
-            made = disbursements.propose(campaign.fund, spending, key, acting(), utcnow())
+            made = disbursements.propose(fund, spending, key, acting(), utcnow())
     except DomainError as refusal:
         return _new_page(refusal, attachment), refusal.status
     flash(_("Somebody else has to approve this payment now."), "good")
@@ -102,9 +94,9 @@ def _attachment() -> Attachment | None:
     return attachments.kept_before(request.form.get("kept", ""), request.form.get("kept_name", ""))
 
 
-def _spending(attachment: Attachment | None) -> Spending:
+def _spending(attachment: Attachment | None, currency: str) -> Spending:
     """What the form says. Raises a refusal that names the field."""
-    typed, currency = request.form, _campaign().currency
+    typed = request.form
     amount = read_amount(typed.get("amount", ""), currency, "amount")
     return Spending(
         spent_on=past_day(typed.get("spent_on", ""), "spent_on", utcnow()),

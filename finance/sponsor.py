@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from core.db import db, rows_changed
 from core.i18n import format_money
 from core.money import Money
+from donations.models import Campaign
 from finance import errors
 from finance.disbursements import through_bank
 from finance.forms import start_of
@@ -58,6 +59,8 @@ def debts(*, as_of: datetime | None = None) -> list[Debt]:
     for fund_id, is_payment, net in db.session.execute(query):
         charged, paid = rows.get(fund_id, (0, 0))
         rows[fund_id] = (charged, paid - int(net)) if is_payment else (charged + int(net), paid)
+    for fund_id in db.session.scalars(sa.select(Campaign.fund_id).where(Campaign.fees_borne_by == "sponsor")):
+        rows.setdefault(fund_id, (0, 0))
     found = [Debt(funds[fund_id], *amounts) for fund_id, amounts in rows.items()]
     return sorted(found, key=lambda debt: debt.fund.code)
 

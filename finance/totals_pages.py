@@ -18,7 +18,7 @@ from core.i18n import LANGUAGE_NAMES, format_money
 from core.money import Money
 from donations.models import Campaign
 from finance import drill, names
-from finance.charts import Bar, bars
+from finance.charts import Bar, bars, lying_bars
 from finance.exports.making import unproven
 from finance.exports.orders import Order
 from finance.filters import DIRECT, ELSEWHERE, NOBODY, Filters, day_start, parse, parse_moment
@@ -121,9 +121,10 @@ def _behind(report: Report, row: Row, figure: str) -> str | None:
 def _chart(report: Report, currency: str, called: dict[str, str]) -> Markup:
     if report.by not in CHARTED:
         return Markup("")
+    timed = report.by in TIMES
     shown = [
         Bar(
-            short_label(report.by, row.key),
+            short_label(report.by, row.key) if timed else called[row.key],
             row.figures.net,
             f"{called[row.key]}: {format_money(Money(row.figures.net, currency))}",
         )
@@ -133,7 +134,7 @@ def _chart(report: Report, currency: str, called: dict[str, str]) -> Markup:
         "Net by %(dimension)s, %(currency)s", dimension=str(DIMENSION_NAMES[report.by]).lower(), currency=currency
     )
     text = _("Bars of the rows in the table below, in the same order.")
-    return bars(shown, title=title, description=text, name=f"chart-{currency}")
+    return (bars if timed else lying_bars)(shown, title=title, description=text, name=f"chart-{currency}")
 
 
 def _comparisons(report: Report) -> dict[str, list[Comparison]]:

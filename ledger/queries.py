@@ -66,17 +66,30 @@ class FundTotals:
 
 def fund_totals(fund: Fund, *, as_of: datetime | None = None) -> FundTotals:
     """Totals of what was recorded up to `as_of` (all, by default)."""
-    return fund_totals_and_gifts(fund, as_of=as_of)[0]
+    return fund_totals_and_parts(fund, as_of=as_of)[0]
 
 
-def fund_totals_and_gifts(fund: Fund, *, as_of: datetime | None = None) -> tuple[FundTotals, dict[int, int]]:
-    """Totals, and how many donations came to each campaign of the fund by its id; who paid twice counts once."""
-    credit: defaultdict[str, int] = defaultdict(int)
+@dataclass(frozen=True, slots=True)
+class CampaignPart:
+    """What the gifts of one campaign did to its fund; `fx` and `spent` are zero, for they are of no gift."""
+
+    totals: FundTotals
+    gifts: int  # donations; who paid twice counts once
+
+
+def fund_totals_and_parts(fund: Fund, *, as_of: datetime | None = None) -> tuple[FundTotals, dict[int, CampaignPart]]:
+    """Totals, and the part of each campaign that has any by its id; the part of 0 is what no gift is behind."""
+    credits: defaultdict[int, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
     gifts: defaultdict[int, int] = defaultdict(int)
     for row in fund_sums(fund.id, as_of):
-        credit[row.kind] += int(row.credit)
+        credits[row.campaign_id][row.kind] += int(row.credit)
         gifts[row.campaign_id] += int(row.gifts)
-    return totals_of_kinds(fund.currency, credit), gifts
+    whole: defaultdict[str, int] = defaultdict(int)
+    for credit in credits.values():
+        for kind, amount in credit.items():
+            whole[kind] += amount
+    parts = {key: CampaignPart(totals_of_kinds(fund.currency, credit), gifts[key]) for key, credit in credits.items()}
+    return totals_of_kinds(fund.currency, whole), parts
 
 
 def totals_of_kinds(currency: str, credit: Mapping[str, int]) -> FundTotals:

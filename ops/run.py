@@ -4,6 +4,8 @@ A program of its own that starts processes; it imports nothing of the service. E
 environment variables that README names.
 """
 
+import contextlib
+import errno
 import os
 import shlex
 import signal
@@ -31,27 +33,39 @@ def main() -> int:
     if port is None:
         sys.stderr.write("PORT: a number from 1 to 65535 is needed\n")
         return 1
-    environ["PORT"] = str(port)
+    environ["PORT"], host = str(port), environ.get("HOST") or HOST
     instance = Path(environ.setdefault("INSTANCE_DIR", "instance")).absolute()
     environ["INSTANCE_DIR"] = str(instance)
     instance.mkdir(parents=True, exist_ok=True)
-    if not _is_free(port):
-        sys.stderr.write(f"Port {port} is taken. Choose another one: PORT=8080 make run\n")
-        return 1
+    if not _is_free(port, host):
+        return _taken(port)
+    held = [_hold(port, host)]
     sandbox_port = None
     if not environ.get("STRIPE_API_KEY"):
         sandbox_port = _sandbox_port(instance, port)
+        held.append(_hold(sandbox_port, HOST))
         environ["STRIPE_API_BASE"] = f"http://{HOST}:{sandbox_port}"
     prepared = subprocess.run([*_flask(), "setup"], cwd=ROOT, env=environ, check=False)  # noqa: S603
     if prepared.returncode:
         return prepared.returncode
+    for each in held[1:]:  # the sandbox's server shares its port with nobody, not even with us
+        each.close()
     manager = Manager()
     for name, command in _processes(port, sandbox_port, instance, environ).items():
         manager.add_process(name, shlex.join(command), env=environ, cwd=str(ROOT))
     threading.Thread(target=_tell_when_ready, args=(port, sandbox_port, instance), daemon=True).start()
     manager.loop()
-    code = int(manager.returncode or 0)
-    return 0 if code in WANTED_STOP else code
+    held[0].close()
+    return _end(int(manager.returncode or 0), [(port, host), (sandbox_port or port, HOST)])
+
+
+def _end(code: int, places: list[tuple[int, str]]) -> int:
+    """Say the last word when our processes have ended: who listens in their place is the reason for a failure,
+    whatever stood in their own last lines."""
+    if code in (0, *WANTED_STOP):
+        return 0
+    taken = next((port for port, host in places if not _is_free(port, host)), None)
+    return code if taken is None else _taken(taken)
 
 
 def _flask() -> list[str]:
@@ -77,14 +91,35 @@ def _port(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and 0 < int(text[:6]) <= 65535 else None
 
 
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
+def _is_free(port: int, host: str = HOST) -> bool:
+    with socket.socket(_family(host)) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
+            probe.bind((host, port))
+        except OSError as fault:
+            return fault.errno not in (errno.EADDRINUSE, errno.EACCES)  # all else the server itself explains
     return True
+
+
+def _hold(port: int, host: str) -> socket.socket:
+    """Keep others from the port while the database is prepared: a socket bound and not listening, where the system
+    lets our own server listen beside it (Linux). Close it to give the port back."""
+    holder = socket.socket(_family(host))
+    if sys.platform == "linux":
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        with contextlib.suppress(OSError):  # connections of the last run can still stand in its way
+            holder.bind((host, port))
+    return holder
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
+def _taken(port: int) -> int:
+    sys.stderr.write(f"Port {port} is taken. Choose another one: PORT=8080 make run\n")
+    sys.stderr.flush()
+    return 1
 
 
 def _sandbox_port(instance: Path, port: int) -> int:

@@ -102,6 +102,7 @@ def _export(order: Order, output: str, manifest_path: Path | None) -> None:
             draft = Path(directory) / order.file_name
             manifest = _make(order, draft)
             if target is not None:
+                manifest["file"] = target.name
                 draft.replace(target)
             else:
                 with draft.open("rb") as file:

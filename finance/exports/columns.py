@@ -24,7 +24,10 @@ Query = sa.Select[*tuple[Any, ...]]
 
 @dataclass(frozen=True)
 class Column:
-    """`name` is for machines and stays; `title` is for people; `words` says what codes are called for people."""
+    """`name` is for machines and stays; `title` is for people; `words` says what codes are called for people.
+
+    `counted`: of a whole number that lines of totals show, the column that says for which currency.
+    """
 
     name: str
     kind: str
@@ -32,6 +35,7 @@ class Column:
     currency: str = ""
     words: Mapping[str, Any] = field(default_factory=dict, hash=False)
     summed: bool = True  # of money: whether its sum says something
+    counted: str = ""
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS or (self.kind == "money") != bool(self.currency):
@@ -39,7 +43,10 @@ class Column:
 
 
 class ControlTotals:
-    """How many rows there are, and what each column of money adds up to in each currency (minor units)."""
+    """How many rows there are, and what each column of money adds up to in each currency (minor units).
+
+    `counts` are sums of whole numbers that stand in lines of totals: they prove nothing.
+    """
 
     def __init__(self, columns: Sequence[Column]) -> None:
         names = [column.name for column in columns]
@@ -48,7 +55,11 @@ class ControlTotals:
             for index, column in enumerate(columns)
             if column.kind == "money" and column.summed
         ]
+        self._counted = [
+            (column.name, index, names.index(column.counted)) for index, column in enumerate(columns) if column.counted
+        ]
         self.rows = 0
+        self.counts: defaultdict[str, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
         self.sums: defaultdict[str, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
 
     def add(self, rows: Sequence[Row]) -> None:
@@ -62,6 +73,9 @@ class ControlTotals:
             for row in rows:
                 if (amount := row[index]) is not None:
                     self.sums[row[currency_index]][name] += amount
+        for name, index, currency_index in self._counted:
+            for row in rows:
+                self.counts[row[currency_index]][name] += row[index] or 0
 
     def as_values(self) -> dict[str, dict[str, int]]:
         """{currency: {column: minor units}}, in a fixed order."""

@@ -11,6 +11,7 @@ from finance.exports.datasets import DATASETS
 from finance.exports.errors import failure
 from finance.exports.models import Export
 from finance.exports.services import may_have_exports
+from finance.exports.words import range_text
 
 READY, FAILED = "export_ready", "export_failed"
 
@@ -36,6 +37,7 @@ def _letter(export: Export, kind: str) -> Mail | None:
     with force_locale(language):
         context = {
             "export": export,
+            "days": range_text(export.options),
             "title": str(DATASETS[export.options["dataset"]].title),
             "url": public_url("exports.show", public_id=export.public_id),
             "reason": failure(export.error).message if kind == "failed" else "",

@@ -23,6 +23,7 @@ from finance.exports.errors import NotMade, NotYourExport, failure
 from finance.exports.formats import WRITERS
 from finance.exports.models import Export, ExportSchedule
 from finance.exports.orders import Order
+from finance.exports.words import range_text
 from finance.filters import CHANNELS, DEFAULT_ZONE, NAMES
 from offices import queries
 from offices.labels import MEDIA_NAMES
@@ -86,6 +87,7 @@ def choices() -> dict[str, Any]:
         "months": STATES,
         "money": Money,
         "option_names": OPTION_NAMES,
+        "range_text": range_text,
     }
 
 
@@ -218,7 +220,7 @@ def show(public_id: str) -> str:
         as_of=datetime.fromisoformat(export.options["as_of"]),
         summed=DATASETS[export.options["dataset"]].summed,
         going=export.state in STILL_GOING,
-        there=export.state == "done" and services.path_of(export).is_file(),
+        there=services.is_there(export, utcnow()),
         reason=failure(export.error).message if export.state == "failed" else "",
     )
 
@@ -229,11 +231,13 @@ def download(public_id: str) -> ResponseReturnValue:
     """Each download is written down: the file may hold data of donors."""
     actor = acting()
     export = _export_for(actor, public_id)
-    path = services.finished_file(export)
+    path = services.finished_file(export, utcnow())
     with unit_of_work():
         _record(actor, "export.downloaded", export, after={"sha256": (export.manifest or {}).get("sha256")})
     mimetype = WRITERS[export.options["format"]].mimetype
-    return send_file(path, mimetype=mimetype, as_attachment=True, download_name=path.name, max_age=0)
+    answer = send_file(path, mimetype=mimetype, as_attachment=True, download_name=path.name, max_age=0)
+    answer.headers["Cache-Control"] = "private, no-store"
+    return answer
 
 
 @blueprint.get("/staff/exports/<public_id>/manifest.json")

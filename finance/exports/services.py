@@ -96,7 +96,7 @@ def cancel(export: Export, now: datetime) -> None:
 def make_again(export: Export, now: datetime) -> None:
     """Queue one that failed, was cancelled, or whose file is gone: the same file. Harmless otherwise."""
     states = ["failed", "cancelled", "expired"]
-    if export.state == "done" and not path_of(export).exists():
+    if export.state == "done" and not is_there(export, now):
         states.append("done")
     again = {"state": "queued", "lease_until": now, "finished_at": None, "error": None, "done": 0, "total": 0}
     leases.changed(sa.and_(Export.id == export.id, Export.state.in_(states)), **again)
@@ -121,12 +121,17 @@ def path_of(export: Export) -> Path:
     return directory_of(export) / str(name)
 
 
-def finished_file(export: Export) -> Path:
+def is_there(export: Export, now: datetime) -> bool:
+    """Whether its file may be had: not once its time is over, whether or not a worker has removed it yet."""
+    lasts = export.expires_at is not None and now < export.expires_at
+    return export.state == "done" and lasts and path_of(export).is_file()
+
+
+def finished_file(export: Export, now: datetime) -> Path:
     """Raises `NotMade`."""
-    path = path_of(export)
-    if export.state != "done" or not path.is_file():
+    if not is_there(export, now):
         raise NotMade
-    return path
+    return path_of(export)
 
 
 def newest(actor: Actor, limit: int = 50) -> list[Export]:

@@ -29,15 +29,23 @@ def moment(day: int, month: int = 2, hour: int = 12) -> datetime:
     return datetime(2026, month, day, hour, tzinfo=UTC)
 
 
-def fund() -> Fund:
-    return db.session.scalars(sa.select(Fund).where(Fund.code == "specialists")).one()
+def fund(code: str = "specialists") -> Fund:
+    return db.session.scalars(sa.select(Fund).where(Fund.code == code)).one()
 
 
-def gift(amount: int, ref: str, when: datetime, *, settled: bool = False, recorded_at: datetime | None = None) -> bool:
-    """A gift in the books; settled in euros at a quarter of it without a fee where asked."""
+def gift(
+    amount: int,
+    ref: str,
+    when: datetime,
+    *,
+    settled: bool = False,
+    recorded_at: datetime | None = None,
+    of: str = "specialists",
+) -> bool:
+    """A gift in the books of a fund; settled in euros at a quarter of it without a fee where asked."""
     recorded_at = recorded_at or when
     with unit_of_work():
-        to = fund()
+        to = fund(of)
         receivable, money = accounts.receivable("stripe", to), Money(amount, "BYN")
         new = post_entry(
             Source("payment", ref, "gift"),

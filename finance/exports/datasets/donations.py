@@ -17,6 +17,7 @@ from finance.exports.datasets.conditions import (
     status_of,
     with_places,
 )
+from finance.exports.words import GIFT_CHANNELS, LANGUAGES
 from finance.filters import Filters
 from ledger.models import Fund
 from offices.labels import MEDIA_NAMES
@@ -37,12 +38,12 @@ COLUMNS = (
     Column("started_at", "moment", _l("Started")),
     Column("campaign", "code", _l("Campaign")),
     Column("fund", "code", _l("Fund")),
-    Column("channel", "code", _l("Came by")),
+    Column("channel", "code", _l("Came by"), words=GIFT_CHANNELS),
     Column("placement", "code", _l("Link")),
     Column("medium", "code", _l("Medium"), words=MEDIA_NAMES),
     Column("office", "code", _l("Office")),
     Column("provider", "code", _l("Provider")),
-    Column("language", "code", _l("Language")),
+    Column("language", "code", _l("Language"), words=LANGUAGES),
     Column("status", "code", _l("Status"), words=STATUSES),
     Column("currency", "code", _l("Currency")),
     Column("amount", "money", _l("Amount asked for"), "currency"),
@@ -55,7 +56,7 @@ COLUMNS = (
     Column("settled", "money", _l("Settled by the provider"), "settled_currency"),
     Column("settled_currency", "code", _l("Settlement currency")),
     Column("receipt", "code", _l("Receipt")),
-    Column("sticker_codes", "whole", _l("Sticker codes")),
+    Column("sticker_codes", "whole", _l("Sticker codes"), counted="currency"),
 )
 PERSONAL = (
     Column("donor_name", "text", _l("Donor's name")),

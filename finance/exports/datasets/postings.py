@@ -10,6 +10,7 @@ from donations.models import Campaign, Donation
 from finance.exports.columns import Column, Query
 from finance.exports.datasets.base import Dataset
 from finance.exports.datasets.conditions import as_text, asks_for_gifts, of_gifts, with_places, within
+from finance.exports.words import ACCOUNT_KINDS, ENTRY_KINDS, SOURCES
 from finance.filters import NOBODY, Filters
 from ledger.models import Account, Fund, JournalEntry, Posting
 
@@ -19,11 +20,11 @@ COLUMNS = (
     Column("occurred_at", "moment", _l("Occurred")),
     Column("recorded_at", "moment", _l("Recorded")),
     Column("late_for", "code", _l("Late for the month")),
-    Column("source_type", "code", _l("Source")),
+    Column("source_type", "code", _l("Source"), words=SOURCES),
     Column("source", "text", _l("Id of the source")),
-    Column("kind", "code", _l("What happened")),
+    Column("kind", "code", _l("What happened"), words=ENTRY_KINDS),
     Column("account", "code", _l("Account")),
-    Column("account_kind", "code", _l("Kind of account")),
+    Column("account_kind", "code", _l("Kind of account"), words=ACCOUNT_KINDS),
     Column("fund", "code", _l("Fund")),
     Column("currency", "code", _l("Currency")),
     Column("debit", "money", _l("Debit"), "currency"),

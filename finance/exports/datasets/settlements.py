@@ -12,6 +12,7 @@ from donations.models import Donation, Payment
 from finance.exports.columns import Column, Query
 from finance.exports.datasets.base import Dataset
 from finance.exports.datasets.conditions import asks_for_gifts, of_gifts, with_places, within
+from finance.exports.words import PAYOUT_STATES
 from finance.filters import NOBODY, Filters
 from finance.models import KEPT, NAMED, VOID, PayoutRecord, PayoutState, SettlementChange, SettlementLine
 from payments.base import SettlementKind
@@ -51,10 +52,10 @@ PAYOUTS = (
     Column("provider", "code", _l("Provider")),
     Column("created_at", "moment", _l("Created")),
     Column("arrives_at", "day", _l("At the bank")),
-    Column("state", "code", _l("State")),
+    Column("state", "code", _l("State"), words=PAYOUT_STATES),
     Column("currency", "code", _l("Currency")),
     Column("amount", "money", _l("Amount"), "currency"),
-    Column("lines", "whole", _l("Lines")),
+    Column("lines", "whole", _l("Lines"), counted="currency"),
     Column("lines_net", "money", _l("Net of its lines"), "currency"),
 )
 OF_PROVIDER = frozenset({"provider", "currency"})

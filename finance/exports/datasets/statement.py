@@ -41,19 +41,20 @@ STATES = {"not_over": _l("the month is not over"), "open": _l("not closed yet"),
 
 @dataclass(frozen=True)
 class Part:
-    """`names` are what its movements are called where the column's title does not say it; `sign` of a debit."""
+    """`names` are what its movements are called where the column's title does not say it; `sign` of a debit; `last`
+    are movements that are shown after those which they are about."""
 
     title: Any = field(hash=False)
     sign: int
     names: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    last: tuple[str, ...] = ()
 
     @property
     def lines(self) -> dict[str, Any]:
         """Each figure of it and what it is called, in the order in which they are shown."""
         return {
             "opening": _l("Opening balance"),
-            **MOVEMENTS,
-            **self.names,
+            **{name: self.names.get(name, MOVEMENTS[name]) for name in sorted(MOVEMENTS, key=self.last.__contains__)},
             "change": _l("Change of the month"),
             "closing": _l("Closing balance"),
         }
@@ -65,7 +66,13 @@ PARTS: Mapping[str, Part] = {
     "receivable": Part(
         _l("Charged and not yet settled"),
         1,
-        {"received": _l("Charged"), "settled": _l("Settled: gifts less refunds and disputes")},
+        {
+            "received": _l("Charged"),
+            "refunded": _l("Refunds to be settled"),
+            "disputed": _l("Disputes to be settled"),
+            "settled": _l("Settled: gifts taken off, refunds and disputes added back"),
+        },
+        last=("settled",),
     ),
     "provider": Part(
         _l("Held by the provider"),

@@ -8,6 +8,7 @@ from flask_babel import lazy_gettext as _l
 
 from finance.exports.columns import Column, Row
 from finance.exports.datasets.base import Dataset
+from finance.exports.words import KEYS
 from finance.filters import Filters
 from finance.totals import DIMENSIONS, TIMES, totals
 from finance.totals import Row as TotalsRow
@@ -29,7 +30,7 @@ def _key_columns(by: str) -> tuple[Column, ...]:
     currency = Column("currency", "code", _l("Currency"))
     if by == "currency":
         return (currency,)
-    return Column(by, "day" if by in TIMES else "code", DIMENSION_NAMES[by]), currency
+    return Column(by, "day" if by in TIMES else "code", DIMENSION_NAMES[by], words=KEYS.get(by, {})), currency
 
 
 def _keys(by: str, row: TotalsRow) -> tuple[Any, ...]:
@@ -41,7 +42,7 @@ def _keys(by: str, row: TotalsRow) -> tuple[Any, ...]:
 def _columns(by: str) -> tuple[Column, ...]:
     return (
         *_key_columns(by),
-        Column("gifts", "whole", _l("Gifts")),
+        Column("gifts", "whole", _l("Gifts"), counted="currency"),
         *(Column(name, "money", title, "currency") for name, title in FIGURES.items()),
         Column("disbursed", "money", _l("Spent"), "currency"),
         Column("available", "money", _l("Available"), "currency", summed=False),

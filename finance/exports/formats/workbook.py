@@ -153,6 +153,8 @@ class Workbook(Writer):
                     value = amounts[column.name] / 10 ** EXPONENTS[currency]
                     self._sheet.write_number(self._row, index, value, self._money_format(currency, bold=True))
                     self._write_currency(column.currency, currency, bold)
+                elif column.counted and column.name in (counts := totals.counts[currency]):
+                    self._sheet.write_number(self._row, index, counts[column.name], bold)
         try:
             self._book.close()
         except FileCreateError as refused:

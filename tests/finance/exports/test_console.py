@@ -58,7 +58,7 @@ def test_a_small_export_is_downloaded_at_once(history: Flask, finance: Browser) 
     assert manifest is not None
     assert file.headers["Content-Disposition"] == f"attachment; filename={manifest['file']}"
     assert file.mimetype == "text/csv"
-    assert file.data == services.finished_file(export).read_bytes()
+    assert file.data == services.finished_file(export, utcnow()).read_bytes()
     file.close()
     page = finance.get(f"/staff/exports/{export.public_id}").text
     assert manifest["sha256"] in page
@@ -68,6 +68,25 @@ def test_a_small_export_is_downloaded_at_once(history: Flask, finance: Browser) 
     subject = f"export:{export.public_id}"
     who = "finance@example.org"
     assert acts() == [(who, "export.ordered", subject), (who, "export.downloaded", subject)]
+
+
+def test_a_file_whose_time_is_over_is_gone_though_no_worker_has_removed_it(history: Flask, finance: Browser) -> None:
+    answer = order(finance, **FEBRUARY)
+    [export] = exports()
+    page, file = f"/staff/exports/{export.public_id}", services.path_of(export)
+    there = finance.get(answer.location)
+    assert (there.status_code, there.headers["Cache-Control"]) == (200, "private, no-store")
+    there.close()
+    with unit_of_work() as session:
+        session.execute(sa.update(Export).values(expires_at=utcnow()))
+    assert file.is_file()
+    assert finance.get(answer.location).status_code == 409
+    shown = finance.get(page).text
+    assert "The file has been cleared away" in shown
+    assert f"{page}/file" not in shown
+    finance.post(f"{page}/again")
+    history.extensions["jobs"].run_queued()
+    assert opened(finance, f"{page}/file")
 
 
 def test_a_large_export_is_made_in_the_background_with_progress(
@@ -238,6 +257,7 @@ def test_the_command_writes_a_file_with_its_manifest(history: Flask, tmp_path: P
     done = runner.invoke(args=arguments)
     assert done.exit_code == 0, done.output
     manifest = json.loads(target.with_name("donations.csv.manifest.json").read_text(encoding="utf-8"))
+    assert manifest["file"] == "donations.csv", "its manifest names the file that lies beside it"
     assert manifest["sha256"] == sha256_of(target)
     assert manifest["as_of"] == "2026-06-01T20:59:59.999999+00:00"
     assert sorted(path.name for path in target.parent.iterdir()) == ["donations.csv", "donations.csv.manifest.json"]

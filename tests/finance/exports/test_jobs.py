@@ -60,7 +60,7 @@ def test_an_export_is_made_with_its_manifest_beside_it(history: Flask) -> None:
     assert manifest is not None
     assert (done.state, done.done, done.total, done.error) == ("done", manifest["rows"], manifest["rows"], None)
     assert left_of(done) == [manifest["file"], "manifest.json"]
-    assert sha256_of(services.finished_file(done)) == manifest["sha256"]
+    assert sha256_of(services.finished_file(done, utcnow())) == manifest["sha256"]
     assert manifest["made_by"] == "finance@example.org"
     assert (manifest["zone"], manifest["filters"]["as_of"]) == ("Europe/Minsk", manifest["as_of"])
     assert manifest["audit_log"]["number"] > 0
@@ -217,6 +217,8 @@ def test_whoever_waits_gets_a_link_and_not_the_file(history: Flask) -> None:
     address = f"http://give.test/staff/exports/{export.public_id}"
     assert address in letter.text
     assert address in letter.html
+    assert "Feb 1, 2026 – Feb 28, 2026" in letter.text.replace("\u202f", " ")
+    assert "2026-02-01" not in letter.text
     assert letter.images == ()
     assert letters.failed_letter(export.id) is None
     with unit_of_work() as session:
@@ -237,7 +239,7 @@ def test_files_go_when_their_time_is_over_and_are_made_again_the_same(history: F
     assert fresh(export).state == "expired"
     assert not services.directory_of(export).exists()
     with pytest.raises(DomainError):
-        services.finished_file(fresh(export))
+        services.finished_file(fresh(export), utcnow())
     with unit_of_work():
         services.make_again(services.find_export(export.public_id), utcnow())
     assert jobs.make_export(export.id)
