@@ -13,6 +13,7 @@ from core.i18n import format_money
 from core.money import Money
 from finance import summaries
 from finance.cli import group
+from finance.facts import zones_of
 from finance.filters import NAMES, parse
 from finance.totals import DIMENSIONS, Row, totals
 
@@ -38,7 +39,7 @@ def show_totals(by: str, **values: str | None) -> None:
     click.echo(f"{by:<24}" + "".join(f"{name:>16}" for name in names))
     for row in [*report.rows, *report.totals]:
         click.echo(_line(row))
-    click.echo(f"as of {report.filters.as_of.isoformat()}, days of {report.filters.zone}")
+    click.echo(f"as of {report.filters.as_of.isoformat()}, days of {', '.join(zones_of(report.filters))}")
 
 
 def _line(row: Row) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from finance.exports.columns import Column, Query, Row
+from finance.facts import zones_of
 from finance.filters import VALUES, Filters
 
 GIFTS = frozenset(VALUES) | {"campaign", "fund"}
@@ -19,7 +20,7 @@ class Dataset:
     `page` answers the next rows after a key, as many as asked for or fewer, and the key to go on after: where the rows
     of `query` alone would be reckoned anew for each page. `personal` are columns that hold data of donors, given only
     on request, after all others. `control` answers the number of rows and sums by another way than the rows
-    themselves: {currency: {column: minor units}}.
+    themselves: {currency: {column: minor units}}. `zones` are those that its days are cut in.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Dataset:
     page: Callable[[Filters, int, int], tuple[Query, int | None]] | None = None
     table: Callable[[Filters], Sequence[Row]] | None = None
     control: Callable[[Filters], tuple[int, dict[str, dict[str, int]]]] | None = None
+    zones: Callable[[Filters], tuple[str, ...]] = zones_of
     personal: tuple[Column, ...] = ()
     filters: frozenset[str] = GIFTS
     formats: tuple[str, ...] = TABLES

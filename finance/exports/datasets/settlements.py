@@ -6,10 +6,18 @@ from typing import Any
 import sqlalchemy as sa
 from flask_babel import lazy_gettext as _l
 
-from donations.models import Donation, Payment
+from donations.models import Campaign, Donation, Payment
 from finance.exports.columns import Column, Query
 from finance.exports.datasets.base import Dataset
-from finance.exports.datasets.conditions import asks_for_gifts, of_gifts, with_places, within
+from finance.exports.datasets.conditions import (
+    DAYS_OF_BOOKS,
+    Days,
+    asks_for_gifts,
+    books_zone,
+    of_gifts,
+    with_places,
+)
+from finance.facts import zones_of
 from finance.filters import NOBODY, Filters
 from finance.models import PayoutRecord, PayoutState, SettlementLine
 from payments.base import SettlementKind
@@ -69,6 +77,7 @@ def settlements(filters: Filters, names: bool) -> Query:
     of_payment = sa.and_(Payment.provider == SettlementLine.provider, Payment.payment_ref == SettlementLine.payment_ref)
     # A payment may be older than what we learned of its reference: the line names its gift once it was posted.
     gift = sa.and_(Donation.id == Payment.donation_id, SettlementLine.posted_at <= filters.as_of)
+    zone = sa.select(Campaign.zone).where(Campaign.id == Donation.campaign_id).correlate(Donation).scalar_subquery()
     query = (
         sa.select(
             SettlementLine.id.label("key"),
@@ -91,7 +100,7 @@ def settlements(filters: Filters, names: bool) -> Query:
         )
         .outerjoin(Payment, of_payment)
         .outerjoin(Donation, gift)
-        .where(_known_at <= filters.as_of, *within(SettlementLine.created_at, filters))
+        .where(_known_at <= filters.as_of, *Days(zones_of(filters), zone).within(SettlementLine.created_at, filters))
     )
     if filters.provider:
         query = query.where(SettlementLine.provider == filters.provider)
@@ -134,7 +143,7 @@ def payouts(filters: Filters, names: bool) -> Query:
         )
         .join(newest, newest.c.payout_id == PayoutRecord.id)
         .join(PayoutState, PayoutState.id == newest.c.id)
-        .where(*within(PayoutRecord.created_at, filters))
+        .where(*DAYS_OF_BOOKS.within(PayoutRecord.created_at, filters))
     )
     if filters.provider:
         query = query.where(PayoutRecord.provider == filters.provider)
@@ -144,4 +153,4 @@ def payouts(filters: Filters, names: bool) -> Query:
 
 
 SETTLEMENTS = Dataset("settlements", _l("Settlements"), LINES, settlements)
-PAYOUT_LIST = Dataset("payouts", _l("Payouts"), PAYOUTS, payouts, filters=OF_PROVIDER)
+PAYOUT_LIST = Dataset("payouts", _l("Payouts"), PAYOUTS, payouts, zones=books_zone, filters=OF_PROVIDER)
