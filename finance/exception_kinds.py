@@ -157,7 +157,10 @@ KINDS: dict[str, Kind] = {
     ),
     "summary_differs": Kind(
         _l("Kept sums differ from the postings"),
-        _l("Reports of that day may be wrong until the sums are made anew: flask finance rebuild-summaries."),
+        _l(
+            "Reports by this dimension may be wrong until the sums are made anew: flask finance rebuild-summaries. "
+            "Which days differ is told by flask finance check-summaries."
+        ),
         (AGAIN,),
     ),
     "check_failed": Kind(

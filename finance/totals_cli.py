@@ -51,9 +51,12 @@ def _line(row: Row) -> str:
 
 @group.command("check-summaries")
 def check() -> None:
-    """Compare all sums with the postings; fails when any differs."""
-    if names := summaries.check(utcnow()):
-        raise click.ClickException(f"different: {', '.join(names)}")
+    """Compare all sums with the postings; fails when any differs, a line for each dimension."""
+    if found := summaries.check(utcnow()):
+        lines = "".join(f"\n  {each}" for each in found)
+        raise click.ClickException(
+            f"sums differ from the postings:{lines}\nflask finance rebuild-summaries makes them anew"
+        )
     click.echo("all sums equal the postings")
 
 
