@@ -21,7 +21,7 @@ from core.money import MAX_MINOR, Money
 from donations import errors, queries
 from donations.models import Campaign, Donation, Donor, Payment
 from donations.state import apply_payment_fact, lock_donation, lock_payment, settle
-from offices.queries import attributed_code
+from offices.queries import attributed_code, hold_for_gift
 from payments.base import (
     Checkout,
     CheckoutRequest,
@@ -117,6 +117,8 @@ def _record(gift: Gift, key: str, now: datetime) -> Donation:
     )
     try:
         with unit_of_work() as session:
+            if donation.placement:
+                hold_for_gift(donation.placement)
             session.add(donation)
     except IntegrityError:
         # The same key in the same moment: whoever was first has recorded it.

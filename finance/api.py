@@ -9,6 +9,7 @@ from core.clock import utcnow
 from core.db import read_snapshot
 from core.errors import Invalid
 from core.schemas import Blueprint, ErrorOut
+from finance.facts import zones_of
 from finance.filters import NAMES, parse
 from finance.totals import DIMENSIONS, Row, totals
 from staff.access import allowed
@@ -79,7 +80,7 @@ def read_totals() -> dict[str, Any]:
         "by": by,
         "as_of": filters.as_of,
         "settled": filters.is_settled(now),
-        "filters": filters.describe(),
+        "filters": filters.describe(zones_of(filters)),
         "count": report.count,
         "rows": [_figures(row) for row in report.rows],
         "totals": [_figures(row) for row in report.totals],

@@ -101,7 +101,7 @@ def _lines(kinds: tuple[str, ...], sign: int) -> sa.Select[Any]:
         .join(Fund, Fund.id == Account.fund_id)
         .where(Account.kind.in_(kinds))
     )
-    return joined(query, JournalEntry.donation_id, Account.fund_id)
+    return joined(query, JournalEntry.donation_id)
 
 
 def _selected(filters: Filters) -> list[sa.ColumnElement[bool]]:

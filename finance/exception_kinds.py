@@ -221,8 +221,9 @@ KINDS: dict[str, Kind] = {
     "summary_differs": Kind(
         _l("Kept sums differ from the postings"),
         _l(
-            "Postings or sums were changed in the database, and reports of that day may be wrong. Entries have to be "
-            "right first: sums that are made anew of wrong entries are wrong, and nobody sees it any more."
+            "Postings or sums were changed in the database, and reports by this dimension may be wrong; flask finance "
+            "check-summaries tells which days. Entries have to be right first: sums that are made anew of wrong "
+            "entries are wrong, and nobody sees it any more."
         ),
         (CHECK,),
     ),

@@ -8,12 +8,12 @@ the donation's language, and the provider on whose account the entry stands.
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import aliased
 
 from core.days import local_day, text_part
+from core.db import db
 from donations.models import Campaign, Donation
-from finance.filters import DEFAULT_ZONE, DIRECT, ELSEWHERE, NOBODY
-from ledger.models import Account, JournalEntry, Posting
+from finance.filters import DEFAULT_ZONE, DIRECT, ELSEWHERE, NOBODY, Filters
+from ledger.models import Account, Fund, JournalEntry, Posting
 from ledger.sums import NO_GIFT, by_value, gifts_counted
 from offices.models import Office, Placement
 
@@ -28,7 +28,6 @@ SIGNS = {
     "spent": ("spent", -1),
     "unsettled": ("receivable", -1),
 }
-_fund_campaign = aliased(Campaign)
 
 
 def _word(text: str) -> sa.ColumnElement[str]:
@@ -85,20 +84,43 @@ def dimensions(donation_id: Any) -> dict[str, sa.ColumnElement[Any]]:
     }
 
 
-def joined(query: sa.Select[Any], donation_id: Any, fund_id: Any) -> sa.Select[Any]:
-    """Join what the donation of each row brings along. The day of what no gift is behind is of its fund's first
-    campaign."""
-    first = sa.select(sa.func.min(_fund_campaign.id)).where(_fund_campaign.fund_id == fund_id).scalar_subquery()
+def joined(query: sa.Select[Any], donation_id: Any) -> sa.Select[Any]:
+    """Join what the donation of each row brings along."""
     return (
         query.outerjoin(Donation, Donation.id == donation_id)
-        .outerjoin(Campaign, Campaign.id == sa.func.coalesce(Donation.campaign_id, first))
+        .outerjoin(Campaign, Campaign.id == Donation.campaign_id)
         .outerjoin(Placement, Placement.code == Donation.placement)
         .outerjoin(Office, Office.id == Placement.office_id)
     )
 
 
-def report_day(occurred_at: Any) -> sa.ColumnElement[Any]:
-    return local_day(occurred_at, sa.func.coalesce(Campaign.zone, _word(DEFAULT_ZONE)))
+def report_day(moment: Any, zone: Any = Campaign.zone) -> sa.ColumnElement[Any]:
+    """The day that a moment counts for, in totals and exports alike: of the zone of the gift's campaign, which stays
+    once anybody gave. What no gift is behind (`zone` is null: money spent, payouts) has the zone of the books."""
+    return local_day(moment, sa.func.coalesce(zone, _word(DEFAULT_ZONE)))
+
+
+def day_in(moment: Any, zone: str) -> sa.ColumnElement[Any]:
+    """The same where all rows have one zone."""
+    return local_day(moment, _word(zone))
+
+
+def zones_of_gifts(filters: Filters) -> tuple[str, ...]:
+    """The zones that the gifts of these filters have their days in."""
+    query = sa.select(Campaign.zone).distinct()
+    if filters.campaign:
+        query = query.where(Campaign.slug == filters.campaign)
+    if filters.fund:
+        query = query.join(Fund, Fund.id == Campaign.fund_id).where(Fund.code == filters.fund)
+    return tuple(sorted(db.session.scalars(query))) or (DEFAULT_ZONE,)
+
+
+def zones_of(filters: Filters) -> tuple[str, ...]:
+    """The zones that entries have their days in: that of the books, too, unless gifts alone are asked for."""
+    found = set(zones_of_gifts(filters))
+    values = filters.values
+    only_gifts = NOBODY not in values.values() and set(values) - {"provider", "currency"}
+    return tuple(sorted(found if only_gifts else found | {DEFAULT_ZONE}))
 
 
 def facts(*where: sa.ColumnElement[bool]) -> sa.Select[Any]:
@@ -116,4 +138,4 @@ def facts(*where: sa.ColumnElement[bool]) -> sa.Select[Any]:
         found.c.provider,
         *figures,
     ).select_from(found)
-    return joined(query, found.c.donation_id, found.c.fund_id)
+    return joined(query, found.c.donation_id)

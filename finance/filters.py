@@ -2,7 +2,7 @@
 
     campaign, fund        a campaign's slug, a fund's code (its designation)
     first, last           report days, both included; open where not given. Each entry belongs to the day that it
-                          occurred on in the zone of its own campaign
+                          occurred on in the zone of its own campaign (`finance.facts.report_day`)
     as_of                 nothing recorded after this moment is in the report; the present moment when not given
     office, region, medium, channel, placement, provider, language, currency
                           one value of a dimension, as in the keys of the totals
@@ -13,7 +13,7 @@ an entry of no gift (money spent, differences of exchange).
 
 import calendar
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from typing import Any, Self
@@ -27,7 +27,7 @@ from core.db import db
 from core.errors import Invalid
 from core.i18n import LOCALES
 from donations import queries
-from donations.models import Campaign
+from ledger import periods
 from ledger.models import Account, Fund
 from offices.models import MEDIA, Office, Placement
 
@@ -46,7 +46,7 @@ VALUES = ("office", "region", "medium", "channel", "placement", "provider", "lan
 NAMES = ("campaign", "fund", "first", "last", "as_of", *VALUES)
 SETTLED = timedelta(seconds=60)  # transactions end within 30: what was recorded before that does not change any more
 
-DEFAULT_ZONE = "Europe/Minsk"
+DEFAULT_ZONE = periods.ZONE  # the books'
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _EARLIEST, _LATEST = date(1970, 1, 2), date(2999, 12, 30)
 
@@ -75,7 +75,8 @@ class ValueUnknown(Invalid):
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """See the module. `as_of` is always a moment; `zone` is the chosen campaign's, or the front campaign's."""
+    """See the module. `as_of` is always a moment; `zone`, in which moments are read and shown, is that of the chosen
+    campaign, or of the books."""
 
     as_of: datetime
     zone: str = DEFAULT_ZONE
@@ -112,9 +113,9 @@ class Filters:
         """The same, with its moment named in addresses: what was seen is seen again there."""
         return replace(self, as_of_given=True)
 
-    def describe(self) -> dict[str, str]:
-        """For manifests: all that decides the content, the zone and the moment too."""
-        return {"zone": self.zone, **self.fixed().query()}
+    def describe(self, zones: Sequence[str]) -> dict[str, str]:
+        """For manifests: all that decides the content, the zones that days are cut in and the moment too."""
+        return {"zone": ", ".join(zones), **self.fixed().query()}
 
     def is_settled(self, now: datetime) -> bool:
         """Whether the same filters give the same result for ever."""
@@ -175,8 +176,8 @@ def parse(values: Mapping[str, Any], now: datetime) -> Filters:
     for name, text in given.items():
         if not text.isprintable():  # PostgreSQL stores no NUL, and asks for none
             raise ValueUnknown(field=name, value=ascii(text[:60]))
-    campaign = _campaign(given.get("campaign"))
-    zone = campaign.zone if campaign else DEFAULT_ZONE
+    slug = given.get("campaign")
+    zone = queries.campaign_by_slug(slug).zone if slug else DEFAULT_ZONE
     first, last = _day(given, "first"), _day(given, "last")
     if first and last and first > last:
         raise RangeInvalid(field="last")
@@ -184,18 +185,12 @@ def parse(values: Mapping[str, Any], now: datetime) -> Filters:
         as_of=parse_moment(given.get("as_of"), zone, now),
         as_of_given="as_of" in given,
         zone=zone,
-        campaign=given.get("campaign"),
+        campaign=slug,
         fund=_fund(given.get("fund")),
         first=first,
         last=last,
         **{name: _CHECKS[name](given[name]) for name in VALUES if name in given},
     )
-
-
-def _campaign(slug: str | None) -> Campaign | None:
-    if slug:
-        return queries.campaign_by_slug(slug)
-    return db.session.scalar(sa.select(Campaign).order_by(Campaign.id).limit(1))
 
 
 def parse_day(text: str, field: str) -> date:

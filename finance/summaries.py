@@ -6,8 +6,8 @@ all rollups at all grains; it stands in one transaction with moving the mark (`l
 exactly once, whatever dies when.
 """
 
-import logging
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -21,8 +21,6 @@ from ledger import sums
 from ledger.models import AccountSum, JournalEntry, LedgerException, SumsMark
 from ledger.services import close_exception, open_exception
 
-log = logging.getLogger(__name__)
-
 ATTRIBUTES = ("placement", "office", "medium", "language", "provider")
 # What a link is follows from its code: the rollup of links knows office and medium at no cost.
 ROLLUPS = {
@@ -34,6 +32,7 @@ ROLLUPS = {
     "mix": ("office", "medium", "language", "provider"),
     "placement": ("placement", "office", "medium"),
 }
+ACCOUNTS = "accounts"  # sums of accounts, which public totals read
 DAY, MONTH, EVER = "day", "month", "ever"
 CHECK_EACH = timedelta(hours=23)
 PARTS_AT_ONCE = 200  # of one tick of the worker
@@ -127,12 +126,43 @@ def _days_of_entries() -> Iterator[date]:
         moment = sums.start_of(day + timedelta(days=1))
 
 
-def is_different(day: date) -> bool:
-    """Whether sums of what was recorded on a day differ from its postings."""
-    return sums.consistently(lambda mark: _differs(day, mark))
+@dataclass(slots=True)
+class Difference:
+    """Where the sums of a rollup (or of accounts) are not what they should be: days of recording that differ from
+    their postings, grains that differ from their days."""
+
+    name: str
+    days: list[date] = field(default_factory=list)
+    grains: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        parts = list(self.grains)
+        if len(self.days) == 1:
+            parts.insert(0, self.days[0].isoformat())
+        elif self.days:
+            parts.insert(0, f"{len(self.days)} days, {min(self.days)} to {max(self.days)}")
+        kept = ROLLUPS.get(self.name, ())
+        told = f"{self.name} ({', '.join(kept)})" if len(kept) > 1 else self.name
+        return f"{told}: {', '.join(parts)}"
 
 
-def _differs(day: date, mark: datetime) -> bool:
+def differences() -> list[Difference]:
+    """One for each rollup that has any, in their order, accounts last."""
+    found = {name: Difference(name) for name in (*ROLLUPS, ACCOUNTS)}
+    for day in recorded_days():
+        for name in different_on(day):
+            found[name].days.append(day)
+    for name, grain in coarse_differences():
+        found[name].grains.append(grain)
+    return [each for each in found.values() if each.days or each.grains]
+
+
+def different_on(day: date) -> list[str]:
+    """Names of rollups whose sums of what was recorded on a day differ from its postings, and of accounts."""
+    return sums.consistently(lambda mark: list(_different(day, mark)))
+
+
+def _different(day: date, mark: datetime) -> Iterator[str]:
     begin, end = sums.start_of(day), min(sums.start_of(day + timedelta(days=1)), mark)
     of_part = (JournalEntry.recorded_at >= begin, JournalEntry.recorded_at < end)
     found = facts(*of_part).cte("facts")
@@ -141,27 +171,26 @@ def _differs(day: date, mark: datetime) -> bool:
             ReportSum.rollup == rollup, ReportSum.grain == DAY, ReportSum.recorded_on == day
         )
         if _any_left(_rolled_up(found, rollup, DAY), stored, KEYS, FIGURES):
-            return True
+            yield rollup
     kept = sa.select(AccountSum).where(AccountSum.recorded_on == day)
     keys, amounts = ("account_id", "recorded_on", "campaign_id"), ("debit_minor", "credit_minor", "gifts")
-    return _any_left(sums.account_days(*of_part), kept, keys, amounts)
+    if _any_left(sums.account_days(*of_part), kept, keys, amounts):
+        yield ACCOUNTS
 
 
-def coarse_differences() -> list[str]:
-    """Names of grains whose sums differ from those of their days: `office month`, `accounts ever`."""
-    found = []
+def coarse_differences() -> Iterator[tuple[str, str]]:
+    """Rollups and their grains whose sums differ from those of their days: (`office`, `month`)."""
     for rollup in ROLLUPS:
         days = sa.select(ReportSum).where(ReportSum.rollup == rollup, ReportSum.grain == DAY).subquery()
         for grain in (MONTH, EVER):
             stored = sa.select(ReportSum).where(ReportSum.rollup == rollup, ReportSum.grain == grain)
             if _any_left(_rolled_up(days, rollup, grain), stored, KEYS, FIGURES):
-                found.append(f"{rollup} {grain}")
+                yield rollup, grain
     amounts = ("debit_minor", "credit_minor", "gifts")
     by_day = sa.select(AccountSum).where(AccountSum.recorded_on > sums.EVER)
     ever = sa.select(AccountSum).where(AccountSum.recorded_on == sums.EVER)
     if _any_left(by_day, ever, ("account_id", "campaign_id"), amounts):
-        found.append("accounts ever")
-    return found
+        yield ACCOUNTS, EVER
 
 
 def _any_left(made: sa.Select[Any], stored: sa.Select[Any], keys: tuple[str, ...], amounts: tuple[str, ...]) -> bool:
@@ -176,24 +205,20 @@ def _any_left(made: sa.Select[Any], stored: sa.Select[Any], keys: tuple[str, ...
     return db.session.scalar(query.limit(1)) is not None
 
 
-def check(now: datetime) -> list[str]:
-    """Compare all sums with the postings and put each difference into the queue of finance; their names.
+def check(now: datetime) -> list[Difference]:
+    """Compare all sums with the postings and put what differs into the queue of finance, by the name of its rollup.
 
-    A difference is a day of recording (`2026-02-09`) or a grain (`office month`). What is right again is closed.
+    What is right again is closed.
     """
-    names = [day.isoformat() for day in recorded_days() if is_different(day)] + coarse_differences()
+    found = differences()
+    names = [each.name for each in found]
     db.session.rollback()
     with unit_of_work() as session:
         for name in names:
             open_exception("summary_differs", "summary", name, now=now)
         for name in _complained_of(session) - set(names):
             close_exception("summary_differs", "summary", name, now=now)
-    for name in names:
-        log.error(
-            "sums of %s differ from the postings; entries have to be right first: flask finance reconcile",
-            name,
-        )
-    return names
+    return found
 
 
 def _complained_of(session: Any) -> set[str]:

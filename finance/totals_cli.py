@@ -13,6 +13,7 @@ from core.i18n import format_money
 from core.money import Money
 from finance import summaries
 from finance.cli import group
+from finance.facts import zones_of
 from finance.filters import NAMES, parse
 from finance.findings import OF_ENTRIES
 from finance.matching_facts import entry_findings
@@ -40,7 +41,7 @@ def show_totals(by: str, **values: str | None) -> None:
     click.echo(f"{by:<24}" + "".join(f"{name:>16}" for name in names))
     for row in [*report.rows, *report.totals]:
         click.echo(_line(row))
-    click.echo(f"as of {report.filters.as_of.isoformat()}, days of {report.filters.zone}")
+    click.echo(f"as of {report.filters.as_of.isoformat()}, days of {', '.join(zones_of(report.filters))}")
 
 
 def _line(row: Row) -> str:
@@ -52,9 +53,12 @@ def _line(row: Row) -> str:
 
 @group.command("check-summaries")
 def check() -> None:
-    """Compare all sums with the postings; fails when any differs."""
-    if names := summaries.check(utcnow()):
-        raise click.ClickException(f"different: {', '.join(names)}")
+    """Compare all sums with the postings; fails when any differs, a line for each dimension."""
+    if found := summaries.check(utcnow()):
+        lines = "".join(f"\n  {each}" for each in found)
+        raise click.ClickException(
+            f"sums differ from the postings:{lines}\nOnce all entries are right, flask finance rebuild-summaries makes them anew"
+        )
     click.echo("all sums equal the postings")
 
 

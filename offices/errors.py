@@ -30,6 +30,16 @@ class PlacementNotActive(Conflict):
     text = _l("This link is retired or replaced already.")
 
 
+class LinkGivenThrough(Conflict):
+    """Reports have its gifts under its medium and office: another one would rewrite them."""
+
+    code = "link_given_through"
+    text = _l(
+        "People have given through this link already: its medium and its office stay as they are. Retire it and make a "
+        "new link for the other place."
+    )
+
+
 class MediumUnknown(Invalid):
     code = "medium_unknown"
     text = _l("This medium is not known here.")

@@ -99,6 +99,7 @@ def _link_form(placement: Placement, fields: Mapping[str, str], refusal: DomainE
         seen=opened_on(forms.link_fields(placement), fields, refusal),
         refusal=refusal,
         printed=forms.is_printed(placement),
+        given=queries.is_given_through(placement.code),
     )
 
 

@@ -11,9 +11,9 @@ from flask_babel import lazy_gettext as _l
 from core.db import db
 from core.errors import Conflict, DomainError
 from core.i18n import LOCALES
-from offices.errors import PlacementNotActive
+from offices.errors import LinkGivenThrough, PlacementNotActive
 from offices.models import MEDIA, Office, Placement
-from offices.queries import office_by_code, placement_by_code
+from offices.queries import is_given_through, office_by_code, placement_by_code
 from offices.schemas import ADDRESS_LIMIT, CODE, NAME_LIMIT, REGION_LIMIT
 from offices.services import LABEL_LIMIT
 from staff import audit
@@ -107,20 +107,36 @@ def is_printed(placement: Placement) -> bool:
 
 
 def change_link(code: str, form: Mapping[str, str], actor: Actor, now: datetime) -> Placement:
-    """Scans and gifts so far move along with the link. Raises `UnknownPlacement`, `PlacementNotActive`,
-    `EditedMeanwhile`, `FormRefused`."""
+    """Its scans so far move along with it; once somebody has given, its medium and its office stay.
+
+    Raises `UnknownPlacement`, `PlacementNotActive`, `EditedMeanwhile`, `FormRefused`, `LinkGivenThrough`.
+    """
     query = sa.select(Placement).where(Placement.id == placement_by_code(code).id).with_for_update()
     placement = db.session.scalars(query.execution_options(populate_existing=True)).one()
     if placement.state != "active":
         raise PlacementNotActive
     before = link_fields(placement)
     require_unchanged(form, before)
-    for name, value in _read_link(form, placement).items():
+    columns = _read_link({**before, **form}, placement)
+    _require_place_kept(placement, columns)
+    for name, value in columns.items():
         setattr(placement, name, value)
     db.session.flush()
     db.session.expire(placement, ["office"])
     record_change(actor, "placement.changed", f"placement:{placement.code}", before, link_fields(placement), now)
     return placement
+
+
+def _require_place_kept(placement: Placement, columns: Mapping[str, object]) -> None:
+    """The link is held, and gifts hold theirs (`hold_for_gift`): none can come unseen. Raises `LinkGivenThrough`."""
+    moved = any(columns.get(name, old) != old for name, old in _place_of(placement).items())
+    if moved and is_given_through(placement.code):
+        raise LinkGivenThrough
+
+
+def _place_of(placement: Placement) -> dict[str, object]:
+    """What reports know the gifts of a link by."""
+    return {"medium": placement.medium, "office_id": placement.office_id}
 
 
 def _read_link(form: Mapping[str, str], placement: Placement) -> dict[str, object]:

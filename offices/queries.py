@@ -22,6 +22,7 @@ campaigns = sa.table(
     sa.column("title", LocalizedText()),
     sa.column("front_since"),
 )
+donations = sa.table("donations", sa.column("id"), sa.column("placement"))
 _successor = aliased(Placement)
 
 
@@ -61,6 +62,19 @@ def attributed_code(typed: str | None) -> str | None:
     code = read_code(typed) if typed else None
     link = find_link(code) if code else None
     return link.code if link and link.state == "active" else None
+
+
+def hold_for_gift(code: str) -> None:
+    """Until the transaction ends, nobody changes what reports know a link by; its scans are counted meanwhile.
+
+    Whoever records a gift of this link calls it first. `is_given_through`, asked by who holds the link, misses none.
+    """
+    db.session.execute(sa.select(Placement.id).where(Placement.code == code).with_for_update(read=True, key_share=True))
+
+
+def is_given_through(code: str) -> bool:
+    """Whether anybody has begun to give by this link."""
+    return db.session.scalar(sa.select(donations.c.id).where(donations.c.placement == code).limit(1)) is not None
 
 
 def office_by_code(code: str) -> Office:

@@ -45,7 +45,7 @@ def held(slug: str) -> Campaign:
 
 
 def is_given_to(campaign: Campaign) -> bool:
-    """Whether anybody has begun to give: from then on its address, fund and currency stay."""
+    """Whether anybody has begun to give: from then on its address, fund, currency and zone stay."""
     return db.session.scalar(sa.select(Donation.id).where(Donation.campaign_id == campaign.id).limit(1)) is not None
 
 
@@ -79,8 +79,9 @@ def change(slug: str, form: Mapping[str, str], actor: Actor, now: datetime) -> C
 def _require_fixed(campaign: Campaign, said: Read) -> None:
     """Raises `FormRefused` for a change of what is promised or booked already."""
     errors: dict[str, list[str]] = {}
-    new = {"slug": said.columns["slug"], "currency": said.columns["currency"], "fund": said.fund}
-    old = {"slug": campaign.slug, "currency": campaign.currency, "fund": campaign.fund.code}
+    kept = ("slug", "currency", "zone")  # days of reports are those of the zone
+    new = {**{name: said.columns[name] for name in kept}, "fund": said.fund}
+    old = {**{name: getattr(campaign, name) for name in kept}, "fund": campaign.fund.code}
     changed = [name for name in new if new[name] != old[name]]
     if changed and is_given_to(campaign):
         errors = {name: [_("People have given already: this stays as it is.")] for name in changed}

@@ -138,7 +138,7 @@ def read_rows(dataset: str) -> dict[str, Any]:
     return {
         "dataset": found.name,
         "as_of": filters.as_of.isoformat(),
-        "filters": filters.describe(),
+        "filters": filters.describe(found.zones(filters)),
         "about": found.about(filters) if found.about else {},
         "rows": [objects.of(row) for row in rows],
         "next_cursor": next_cursor,

@@ -76,6 +76,7 @@ def make(order: Order, path: Path, *, who: str, now: datetime, watch: Watch | No
                     watch.goes_on(totals.rows)
             chain, schema = audit.head(), _schema()
             about = order.of.about(order.filters) if order.of.about else {}
+            zones = order.of.zones(order.filters)
         except BaseException:
             writer.abandon()
             raise
@@ -94,8 +95,9 @@ def make(order: Order, path: Path, *, who: str, now: datetime, watch: Watch | No
         "file": order.file_name,
         "bytes": path.stat().st_size,
         "sha256": sha256_of(path),
-        "filters": order.filters.describe(),
-        "zone": order.filters.zone,
+        "filters": order.filters.describe(zones),
+        "zone": ", ".join(zones),
+        "zone_of_moments": layout.tz.key,
         "as_of": order.filters.as_of.isoformat(),
         "columns": [column.name for column in layout.columns],
         "donor_names": order.names,

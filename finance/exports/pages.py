@@ -18,7 +18,7 @@ from core.money import Money
 from finance import names
 from finance.exports import jobs, schedules, services
 from finance.exports.datasets import DATASETS
-from finance.exports.datasets.statement import STATES
+from finance.exports.datasets.statement import STATES, note_on_days
 from finance.exports.errors import NotMade, NotYourExport, failure
 from finance.exports.formats import WRITERS
 from finance.exports.models import Export, ExportSchedule
@@ -221,8 +221,14 @@ def show(public_id: str) -> str:
         summed=DATASETS[export.options["dataset"]].summed,
         going=export.state in STILL_GOING,
         there=services.is_there(export, utcnow()),
+        note=_note(export),
         reason=failure(export.error).message if export.state == "failed" else "",
     )
+
+
+def _note(export: Export) -> str:
+    of_month = export.options["dataset"] == "statement"
+    return note_on_days(services.order_of(export, utcnow()).filters) if of_month else ""
 
 
 @blueprint.get("/staff/exports/<public_id>/file")

@@ -13,6 +13,7 @@ from itertools import islice
 from typing import TypeVar
 
 import psycopg
+import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from core.db import db
@@ -74,7 +75,7 @@ class Snapshot:
             reading = cursor.copy(f"COPY ({compiled}) TO STDOUT".encode(), compiled.params)
             copy = self.guarded(reading.__enter__)
             try:
-                copy.set_types([COPIED[column.kind] for column in columns])
+                copy.set_types(_types(query, columns))
                 rows = copy.rows()
                 while batch := self.guarded(lambda: list[Row](islice(rows, BATCH))):
                     yield batch
@@ -92,6 +93,12 @@ class Snapshot:
                 self._connection.interrupt()
             case psycopg.Connection():
                 self._connection.cancel_safe(timeout=5)
+
+
+def _types(query: Query, columns: Sequence[Column]) -> list[str]:
+    """How PostgreSQL calls the types of the columns; a day may be kept as a moment, too."""
+    chosen = zip(query.selected_columns, columns, strict=True)
+    return ["date" if isinstance(one.type, sa.Date) else COPIED[column.kind] for one, column in chosen]
 
 
 @contextmanager

@@ -192,16 +192,19 @@ def test_a_refusal_does_not_hide_the_change_of_another_editor(at_console: AtCons
     assert campaign().lead["en"] == "Theirs"
 
 
-def test_address_currency_and_fund_stay_once_people_gave(at_console: AtConsole, house: House) -> None:
+def test_address_currency_fund_and_zone_stay_once_people_gave(at_console: AtConsole, house: House) -> None:
     browser = at_console("campaign")
     opened = form_at(browser, PAGE)
     house.given(2500)
     answer = browser.post(PAGE, {**opened, "slug": "other", "currency": "EUR", "fund": "+", "fund_code": "x",
-                                 "fund_name_ru": "Икс"})  # fmt: skip
+                                 "fund_name_ru": "Икс", "zone": "Europe/Warsaw"})  # fmt: skip
     assert answer.status_code == 422
     assert "stays as it is" in error_of(answer, "slug")
     assert "stays as it is" in error_of(answer, "currency")
-    assert (campaign().currency, campaign().fund.code) == ("BYN", "specialists")
+    assert "stays as it is" in error_of(answer, "zone")
+    alone = browser.post(PAGE, {**form_at(browser, PAGE), "zone": "Europe/Warsaw"})
+    assert (alone.status_code, error_of(alone, "zone")) == (422, "People have given already: this stays as it is.")
+    assert (campaign().currency, campaign().fund.code, campaign().zone) == ("BYN", "specialists", "Europe/Minsk")
     assert browser.post(PAGE, {**form_at(browser, PAGE), "goal": "60000"}).status_code == 303
 
 

@@ -1,20 +1,24 @@
 """The campaign team makes and edits one office, and what a link is called and where it hangs."""
 
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
 
 from core.clock import utcnow
 from core.db import db, unit_of_work
+from donations import services as giving
 from offices.models import Office, Placement
 from offices.print_services import create_batch
-from offices.queries import campaign_id
+from offices.queries import campaign_id, hold_for_gift
 from staff.models import AuditEntry
 from stickers.models import StickerPack
 from stickers.stock import services, transfers
 from tests.console.conftest import OTHER, OWN, make_link
 from tests.console.filled import error_of, fields_of, form_at
+from tests.house import House
 from tests.staff.console import Browser
 
 AtConsole = Callable[..., Browser]
@@ -171,3 +175,47 @@ def test_what_stands_on_a_printed_poster_stays(at_console: AtConsole, offices: d
     browser.post(edit, sent)
     poster = link(code)
     assert (poster.label, poster.office_id, poster.language) == ("У кассы", offices[OWN], "ru")
+
+
+def test_medium_and_office_of_a_link_stay_once_people_gave_through_it(
+    at_console: AtConsole, offices: dict[str, int], house: House
+) -> None:
+    browser, code = at_console("campaign"), make_link(offices[OWN], "billboard")
+    edit = f"/staff/links/{code}/edit"
+    before = form_at(browser, edit)
+    assert "Once somebody has given through it" in browser.get(edit).text
+    house.given(2500, placement=code)
+    for moved in ({"office": OTHER}, {"office": ""}, {"medium": "window"}):
+        answer = browser.post(edit, {**before, **moved, "label": "Там"})
+        assert answer.status_code == 409
+        assert "Retire it and make a new link" in answer.text
+        assert fields_of(answer, edit)["label"] == "Там"
+    kept = link(code)
+    assert (kept.office_id, kept.medium, kept.label) == (offices[OWN], "billboard", "")
+    shown = form_at(browser, edit)
+    assert {"office", "medium"}.isdisjoint(shown)
+    assert "People have given through this link already" in browser.get(edit).text
+    assert browser.post(edit, {**shown, "label": "У моста", "language": "be"}).status_code == 303
+    changed = link(code)
+    assert (changed.label, changed.language) == ("У моста", "be")
+    assert (changed.office_id, changed.medium) == (offices[OWN], "billboard")
+
+
+def test_a_link_is_not_moved_under_a_gift_that_is_just_being_recorded(
+    at_console: AtConsole, offices: dict[str, int], house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser, code = at_console("campaign"), make_link(offices[OWN], "billboard")
+    edit = f"/staff/links/{code}/edit"
+    moved = {**form_at(browser, edit), "office": OTHER}
+    answers: list[Future[Any]] = []
+
+    def hold_while_somebody_edits(held: str) -> None:
+        hold_for_gift(held)
+        answers.append(pool.submit(browser.post, edit, moved))
+        wait(answers, timeout=0.3)  # longer than it would take, were it not kept waiting
+
+    monkeypatch.setattr(giving, "hold_for_gift", hold_while_somebody_edits)
+    with ThreadPoolExecutor(1) as pool:
+        house.give(2500, placement=code)
+    assert [answer.result().status_code for answer in answers] == [409]
+    assert link(code).office_id == offices[OWN]

@@ -227,8 +227,7 @@ def _counted(found: list[dict[str, Any]]) -> dict[Any, int]:
 
 
 def _keys(row: dict[str, Any], provider: str) -> dict[str, str]:
-    zone = row["zone"] or {"f0": "Europe/Minsk", "f1": "Europe/Warsaw"}[row["fund"]]
-    day = _moment(row["occurred_at"]).astimezone(ZoneInfo(zone)).date()
+    day = _moment(row["occurred_at"]).astimezone(ZoneInfo(row["zone"] or "Europe/Minsk")).date()
     row["day"] = day
     gift, link = row["donation_id"] is not None, row["medium"] is not None
     medium = row["medium"] if link else "direct" if gift else "-"

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from flask import current_app
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -200,9 +201,9 @@ def test_a_sum_that_differs_is_found_shown_and_closed_again(booked: Any) -> None
         session.execute(sa.text("UPDATE report_sums SET gross = gross + 1 WHERE rollup = 'medium' AND grain = 'month'"))
         session.execute(sa.text("UPDATE account_sums SET gifts = gifts + 1 WHERE recorded_on = '2026-01-22'"))
     found = summaries.check(NOON)
-    assert set(found) == {"2026-01-22", "medium month", "accounts ever"}
+    assert [str(each) for each in found] == ["medium: month", "accounts: 2026-01-22, ever"]
     open_now = sa.select(LedgerException.source_id).where(LedgerException.resolved_at.is_(None))
-    assert set(db.session.scalars(open_now)) == set(found)
+    assert set(db.session.scalars(open_now)) == {"medium", "accounts"}
     db.session.rollback()
     list(summaries.rebuild(NOON))
     assert summaries.check(NOON) == []
@@ -212,7 +213,28 @@ def test_a_sum_that_differs_is_found_shown_and_closed_again(booked: Any) -> None
 def test_an_entry_that_came_after_its_part_was_added_is_found(booked: Any) -> None:
     add_up_to(NOON)
     random_books.book([Fact(1, "refund", 77, 4000, 0)])
-    assert summaries.check(NOON) == ["2026-01-22"]
+    found = summaries.check(NOON)
+    assert {each.name for each in found} == {*summaries.ROLLUPS, "accounts"}
+    assert str(found[0]) == "all: 2026-01-22"
+
+
+def test_what_differs_on_many_days_is_told_once_for_each_dimension(booked: Any) -> None:
+    add_up_to(NOON)
+    with summaries.unit_of_work() as session:
+        wrong = "UPDATE report_sums SET gross = gross + 1 WHERE grain = 'day' AND rollup IN ('office', 'mix')"
+        session.execute(sa.text(wrong))
+        days = summaries.recorded_days()
+    result = current_app.test_cli_runner().invoke(args=["finance", "check-summaries"])
+    span = f"{len(days)} days, {days[0]} to {days[-1]}, month, ever"
+    assert (result.exit_code, result.output.splitlines()) == (
+        1,
+        [
+            "Error: sums differ from the postings:",
+            f"  office: {span}",
+            f"  mix (office, medium, language, provider): {span}",
+            "flask finance rebuild-summaries makes them anew",
+        ],
+    )
 
 
 def test_it_is_one_worker_s_turn_to_compare_each_night(booked: Any) -> None:

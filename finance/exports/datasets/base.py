@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from finance.exports.columns import Column, Query, Row
+from finance.facts import zones_of
 from finance.filters import VALUES, Filters
 
 GIFTS = frozenset(VALUES) | {"campaign", "fund"}
@@ -20,7 +21,7 @@ class Dataset:
     of `query` alone would be reckoned anew for each page. `personal` are columns that hold data of donors, given only
     on request, after all others. `control` answers the number of rows and sums by another way than the rows
     themselves: {currency: {column: minor units}}. `about` answers what the manifest says of the whole, whether or not
-    there are rows.
+    there are rows; `zones`, those that its days are cut in.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Dataset:
     table: Callable[[Filters], Sequence[Row]] | None = None
     control: Callable[[Filters], tuple[int, dict[str, dict[str, int]]]] | None = None
     about: Callable[[Filters], dict[str, Any]] | None = None
+    zones: Callable[[Filters], tuple[str, ...]] = zones_of
     personal: tuple[Column, ...] = ()
     filters: frozenset[str] = GIFTS
     formats: tuple[str, ...] = TABLES

@@ -1,29 +1,71 @@
 """Filters as conditions of queries, and pieces that several datasets share."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.orm import aliased
 
 from core.db import db
 from donations.models import Campaign, Donation
 from finance.exports.columns import Query
-from finance.filters import CHANNELS, DIRECT, ELSEWHERE, NOBODY, Filters
+from finance.facts import day_in, report_day, zones_of, zones_of_gifts
+from finance.filters import CHANNELS, DEFAULT_ZONE, DIRECT, ELSEWHERE, NOBODY, Filters
+from finance.reading import days
 from ledger.models import Account, Fund, JournalEntry, Posting
 from offices.models import Office, Placement
 
 Condition = sa.ColumnElement[bool]
 
 
-def within(column: Any, filters: Filters) -> list[Condition]:
-    """Report days, both included."""
-    start, end = filters.moments()
-    bounds: list[Condition] = []
-    if start is not None:
-        bounds.append(column >= start)
-    if end is not None:
-        bounds.append(column < end)
-    return bounds
+@dataclass(frozen=True, slots=True)
+class Days:
+    """The report days of rows: `zone` tells in the query which of `zones` a row has, null for that of the books.
+
+    Where there is one zone alone, moments are compared with its midnights, and no row is asked for its own.
+    """
+
+    zones: tuple[str, ...]
+    zone: Any = None
+
+    def of(self, moment: Any) -> sa.ColumnElement[Any]:
+        return day_in(moment, self.zones[0]) if len(self.zones) == 1 else report_day(moment, self.zone)
+
+    def near(self, moment: Any, filters: Filters) -> list[Condition]:
+        """Bounds that hold in each of the zones, for indexes."""
+        starts, ends = zip(*(filters.moments(zone) for zone in self.zones), strict=True)
+        found = [moment >= min(starts)] if filters.first else []
+        return [*found, moment < max(ends)] if filters.last else found
+
+    def within(self, moment: Any, filters: Filters) -> list[Condition]:
+        """Whether the day is in the range, both ends included."""
+        bounds = self.near(moment, filters)
+        return bounds if len(self.zones) == 1 else [*bounds, *days(filters, report_day(moment, self.zone))]
+
+
+_gift, _its_campaign = aliased(Donation), aliased(Campaign)
+
+
+def _zone_of_entry() -> sa.ScalarSelect[str]:
+    zone = sa.select(_its_campaign.zone).join(_gift, _gift.campaign_id == _its_campaign.id)
+    return zone.where(_gift.id == JournalEntry.donation_id).correlate(JournalEntry).scalar_subquery()
+
+
+def books_zone(filters: Filters) -> tuple[str, ...]:
+    return (DEFAULT_ZONE,)
+
+
+def days_of_entries(filters: Filters) -> Days:
+    return Days(zones_of(filters), _zone_of_entry())
+
+
+def days_of_gifts(filters: Filters, zone: Any = Campaign.zone) -> Days:
+    """Where the query has the gift's campaign (`with_places`), unless `zone` tells it."""
+    return Days(zones_of_gifts(filters), zone)
+
+
+DAYS_OF_BOOKS = Days((DEFAULT_ZONE,))
 
 
 def with_places(query: Query) -> Query:
@@ -131,7 +173,7 @@ def money_of_gifts(filters: Filters, *, kinds: tuple[str, ...] = (), only: Seque
         .join(Account, Account.id == Posting.account_id)
         .where(JournalEntry.donation_id.is_not(None), JournalEntry.recorded_at <= filters.as_of)
         .group_by(JournalEntry.donation_id)
-        .having(day_at.is_not(None), *within(day_at, filters))
+        .having(day_at.is_not(None), *days_of_gifts(filters, _zone_of_entry()).within(day_at, filters))
     )
     if kinds:
         query = query.where(Account.kind.in_(kinds))
@@ -148,7 +190,7 @@ def _paid_within(filters: Filters) -> Query:
     return sa.select(JournalEntry.donation_id).where(
         JournalEntry.source_type == "payment",
         JournalEntry.kind == "gift",
-        *within(JournalEntry.occurred_at, filters),
+        *days_of_gifts(filters).near(JournalEntry.occurred_at, filters),
     )
 
 

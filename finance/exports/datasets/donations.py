@@ -10,6 +10,7 @@ from donations.models import Campaign, Donation, Donor, Receipt
 from finance.exports.columns import Column, Query
 from finance.exports.datasets.base import Dataset
 from finance.exports.datasets.conditions import (
+    days_of_gifts,
     money_of_gifts,
     next_gifts,
     of_gifts,
@@ -18,6 +19,7 @@ from finance.exports.datasets.conditions import (
     with_places,
 )
 from finance.exports.words import GIFT_CHANNELS, LANGUAGES
+from finance.facts import zones_of_gifts
 from finance.filters import Filters
 from ledger.models import Fund
 from offices.labels import MEDIA_NAMES
@@ -73,7 +75,7 @@ def query(filters: Filters, names: bool, only: Sequence[int] | None = None) -> Q
         sa.select(
             Donation.id.label("key"),
             Donation.public_id,
-            money.c.day_at,
+            days_of_gifts(filters).of(money.c.day_at),
             money.c.paid_at,
             Donation.created_at,
             Campaign.slug,
@@ -123,4 +125,6 @@ def control(filters: Filters) -> tuple[int, dict[str, dict[str, int]]]:
     return sum(row[1] for row in found), {row[0]: {"gross": int(row[2])} for row in found}
 
 
-DATASET = Dataset("donations", _l("Donations"), COLUMNS, query, page, control=control, personal=PERSONAL)
+DATASET = Dataset(
+    "donations", _l("Donations"), COLUMNS, query, page, control=control, zones=zones_of_gifts, personal=PERSONAL
+)

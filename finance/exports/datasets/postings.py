@@ -9,7 +9,7 @@ from core.db import db
 from donations.models import Campaign, Donation
 from finance.exports.columns import Column, Query
 from finance.exports.datasets.base import Dataset
-from finance.exports.datasets.conditions import as_text, asks_for_gifts, of_gifts, with_places, within
+from finance.exports.datasets.conditions import as_text, asks_for_gifts, days_of_entries, of_gifts, with_places
 from finance.exports.words import ACCOUNT_KINDS, ENTRY_KINDS, SOURCES
 from finance.filters import NOBODY, Filters
 from ledger.models import Account, Fund, JournalEntry, Posting
@@ -37,12 +37,13 @@ _FundOfAccount = sa.orm.aliased(Fund, name="fund_of_account")
 
 
 def _chosen(filters: Filters, query: Query) -> Query:
+    in_range = days_of_entries(filters).within(JournalEntry.occurred_at, filters)
     query = (
         query.select_from(Posting)
         .join(JournalEntry, JournalEntry.id == Posting.entry_id)
         .join(Account, Account.id == Posting.account_id)
         .outerjoin(_FundOfAccount, _FundOfAccount.id == Account.fund_id)
-        .where(JournalEntry.recorded_at <= filters.as_of, *within(JournalEntry.occurred_at, filters))
+        .where(JournalEntry.recorded_at <= filters.as_of, *in_range)
     )
     if filters.currency:
         query = query.where(Posting.currency == filters.currency)
@@ -86,7 +87,7 @@ def query(filters: Filters, names: bool) -> Query:
     rows = sa.select(
         Posting.id.label("key"),
         as_text(Posting.entry_id),
-        JournalEntry.occurred_at,
+        days_of_entries(filters).of(JournalEntry.occurred_at),
         sa.func.coalesce(JournalEntry.happened_at, JournalEntry.occurred_at),
         JournalEntry.recorded_at,
         JournalEntry.late_for,

@@ -10,8 +10,9 @@ from core.db import db
 from donations.models import Campaign, Donation, Donor, Receipt
 from finance.exports.columns import Column, Query
 from finance.exports.datasets.base import Dataset
-from finance.exports.datasets.conditions import money_of_gifts, of_gifts, shown_receipt, with_places, within
+from finance.exports.datasets.conditions import days_of_gifts, money_of_gifts, of_gifts, shown_receipt, with_places
 from finance.exports.datasets.donations import PERSONAL
+from finance.facts import zones_of_gifts
 from finance.filters import Filters
 
 COLUMNS = (
@@ -56,7 +57,7 @@ def query(filters: Filters, names: bool, only: Sequence[int] | None = None) -> Q
 
 
 def _issued(filters: Filters) -> list[sa.ColumnElement[bool]]:
-    return [Receipt.issued_at <= filters.as_of, *within(Receipt.issued_at, filters)]
+    return [Receipt.issued_at <= filters.as_of, *days_of_gifts(filters).within(Receipt.issued_at, filters)]
 
 
 def page(filters: Filters, after: int, limit: int) -> tuple[Query, int | None]:
@@ -70,4 +71,4 @@ def page(filters: Filters, after: int, limit: int) -> tuple[Query, int | None]:
     return query(filters, False, [row[1] for row in found]), found[-1][0] if len(found) == limit else None
 
 
-DATASET = Dataset("receipts", _l("Register of receipts"), COLUMNS, query, page, personal=PERSONAL)
+DATASET = Dataset("receipts", _l("Register of receipts"), COLUMNS, query, page, zones=zones_of_gifts, personal=PERSONAL)

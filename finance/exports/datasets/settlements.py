@@ -8,11 +8,19 @@ from flask_babel import lazy_gettext as _l
 from sqlalchemy.orm import aliased
 
 from core.db import db
-from donations.models import Donation, Payment
+from donations.models import Campaign, Donation, Payment
 from finance.exports.columns import Column, Query
 from finance.exports.datasets.base import Dataset
-from finance.exports.datasets.conditions import asks_for_gifts, of_gifts, with_places, within
+from finance.exports.datasets.conditions import (
+    DAYS_OF_BOOKS,
+    Days,
+    asks_for_gifts,
+    books_zone,
+    of_gifts,
+    with_places,
+)
 from finance.exports.words import PAYOUT_STATES
+from finance.facts import zones_of
 from finance.filters import NOBODY, Filters
 from finance.models import KEPT, NAMED, VOID, PayoutRecord, PayoutState, SettlementChange, SettlementLine
 from payments.base import SettlementKind
@@ -110,11 +118,12 @@ def settlements(filters: Filters, names: bool) -> Query:
         _if_by_then(_payout_known_at, line["payout_ref"], filters),
         _if_by_then(SettlementLine.posted_at, SettlementLine.posted_at, filters),
     )
+    zone = sa.select(Campaign.zone).where(Campaign.id == Donation.campaign_id).correlate(Donation).scalar_subquery()
     query = (
         query.select_from(lines)
         .outerjoin(Payment, of_payment)
         .outerjoin(Donation, gift)
-        .where(_known_at <= filters.as_of, *within(SettlementLine.created_at, filters))
+        .where(_known_at <= filters.as_of, *Days(zones_of(filters), zone).within(SettlementLine.created_at, filters))
     )
     if filters.provider:
         query = query.where(SettlementLine.provider == filters.provider)
@@ -161,7 +170,7 @@ def payouts(filters: Filters, names: bool) -> Query:
         )
         .join(newest, newest.c.payout_id == PayoutRecord.id)
         .join(PayoutState, PayoutState.id == newest.c.id)
-        .where(*within(PayoutRecord.created_at, filters))
+        .where(*DAYS_OF_BOOKS.within(PayoutRecord.created_at, filters))
     )
     if filters.provider:
         query = query.where(PayoutRecord.provider == filters.provider)
@@ -171,4 +180,4 @@ def payouts(filters: Filters, names: bool) -> Query:
 
 
 SETTLEMENTS = Dataset("settlements", _l("Settlements"), LINES, settlements)
-PAYOUT_LIST = Dataset("payouts", _l("Payouts"), PAYOUTS, payouts, filters=OF_PROVIDER)
+PAYOUT_LIST = Dataset("payouts", _l("Payouts"), PAYOUTS, payouts, zones=books_zone, filters=OF_PROVIDER)

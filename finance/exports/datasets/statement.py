@@ -2,23 +2,27 @@
 
 Movements have the sign with which they change the balance, and each stands in one column, by what its entry is of:
 opening + all movements = closing in every row. Each row says whether the month is over and closed.
+
+Months are those of the books' zone, whatever zones campaigns have: that is what is closed.
 """
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
+from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from sqlalchemy.orm import aliased
 
 from core.db import db
-from donations.models import Campaign
+from donations.models import Campaign, Donation
 from finance.exports.columns import Column, Query, Row
 from finance.exports.datasets.base import TABLES, Dataset
+from finance.exports.datasets.conditions import books_zone
 from finance.exports.errors import MonthNeeded
-from finance.filters import Filters
+from finance.filters import DEFAULT_ZONE, Filters
 from ledger.corrections import plain_kind
 from ledger.models import Account, AccountingPeriod, Fund, JournalEntry, Posting
 
@@ -154,7 +158,7 @@ class Standing:
 
 
 def standing_of(filters: Filters) -> Standing:
-    _start, end = filters.moments()
+    _start, end = filters.moments(DEFAULT_ZONE)
     assert end is not None
     assert filters.first is not None
     if filters.as_of < end:
@@ -180,9 +184,55 @@ def about(filters: Filters) -> dict[str, Any]:
     return {"month": {**asdict(standing), "closed_at": closed_at}}
 
 
+def other_zones(filters: Filters) -> tuple[str, ...]:
+    """Zones, not the books', of campaigns whose gifts are in the statement: reports cut their days otherwise."""
+    start, end = filters.moments(DEFAULT_ZONE)
+    assert start is not None
+    assert end is not None
+    a_day = timedelta(days=1)  # on both sides: what stands here in another month than there is meant, too
+    of_month = (
+        sa.select(JournalEntry.id)
+        .join(Donation, Donation.id == JournalEntry.donation_id)
+        .where(
+            Donation.campaign_id == Campaign.id,
+            JournalEntry.recorded_at <= filters.as_of,
+            JournalEntry.occurred_at >= start - a_day,
+            JournalEntry.occurred_at < end + a_day,
+        )
+    )
+    query = sa.select(Campaign.zone).distinct().join(Fund, Fund.id == Campaign.fund_id)
+    query = query.where(Campaign.zone != DEFAULT_ZONE, of_month.exists())
+    if filters.campaign:
+        query = query.where(Campaign.fund_id.in_(_funds_of(filters.campaign)))
+    if filters.fund:
+        query = query.where(Fund.code == filters.fund)
+    if filters.currency:
+        query = query.where(Fund.currency == filters.currency)
+    return tuple(sorted(db.session.scalars(query)))
+
+
+def note_on_days(filters: Filters) -> str:
+    """Why figures may differ from those of the totals page; empty where they cannot."""
+    if not (zones := other_zones(filters)):
+        return ""
+    text: str = _(
+        "Months of the books are those of the zone %(zone)s. The page of totals cuts the days of each campaign in the "
+        "campaign's own zone, here also %(others)s: what came near midnight can stand in the month before or after "
+        "there, so its figures can differ from these.",
+        zone=DEFAULT_ZONE,
+        others=", ".join(zones),
+    )
+    return text
+
+
+def _funds_of(campaign: str) -> sa.Select[int]:
+    own = aliased(Campaign)
+    return sa.select(own.fund_id).where(own.slug == campaign)
+
+
 def _movements(filters: Filters) -> Query:
     """Per account and kind of entry: debits less credits before the month, and within it."""
-    start, end = filters.moments()
+    start, end = filters.moments(DEFAULT_ZONE)
     before = JournalEntry.occurred_at < start
 
     def net(condition: Any) -> sa.ColumnElement[int]:
@@ -204,7 +254,7 @@ def _movements(filters: Filters) -> Query:
         .order_by(Account.code)
     )
     if filters.campaign:
-        query = query.where(Account.fund_id.in_(sa.select(Campaign.fund_id).where(Campaign.slug == filters.campaign)))
+        query = query.where(Account.fund_id.in_(_funds_of(filters.campaign)))
     if filters.fund:
         query = query.where(Fund.code == filters.fund)
     if filters.currency:
@@ -277,6 +327,7 @@ DATASET = Dataset(
     COLUMNS,
     table=statement,
     about=about,
+    zones=books_zone,
     filters=frozenset({"campaign", "fund", "currency"}),
     formats=("pdf", *TABLES),
     summed=False,

@@ -5,7 +5,7 @@ from flask_babel import lazy_gettext as _l
 
 from finance.exports.columns import Column, Query
 from finance.exports.datasets.base import Dataset
-from finance.exports.datasets.conditions import within
+from finance.exports.datasets.conditions import DAYS_OF_BOOKS, books_zone
 from finance.filters import DIRECT, ELSEWHERE, NOBODY, Filters
 from offices.models import Office
 from stickers.models import StickerPack
@@ -40,7 +40,7 @@ def query(filters: Filters, names: bool) -> Query:
         )
         .join(Office, Office.id == move.office_id)
         .join(StickerPack, StickerPack.id == move.pack_id)
-        .where(move.at <= filters.as_of, *within(move.at, filters))
+        .where(move.at <= filters.as_of, *DAYS_OF_BOOKS.within(move.at, filters))
     )
     for value, column in ((filters.office, Office.code), (filters.region, Office.region)):
         if value is not None:
@@ -48,4 +48,6 @@ def query(filters: Filters, names: bool) -> Query:
     return rows.order_by(move.id)
 
 
-DATASET = Dataset("stock", _l("Stock of packs"), COLUMNS, query, filters=frozenset({"office", "region"}))
+DATASET = Dataset(
+    "stock", _l("Stock of packs"), COLUMNS, query, zones=books_zone, filters=frozenset({"office", "region"})
+)

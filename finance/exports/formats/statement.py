@@ -15,8 +15,9 @@ from flask_babel import gettext as _
 from core.i18n import format_money
 from core.money import Money
 from finance.exports.columns import ControlTotals, Row
-from finance.exports.datasets.statement import PARTS, standing_of
+from finance.exports.datasets.statement import PARTS, note_on_days, standing_of
 from finance.exports.formats.base import Layout, Writer
+from finance.filters import DEFAULT_ZONE
 
 ROOT = Path(__file__).resolve().parents[3]
 SECONDS = 120
@@ -35,6 +36,8 @@ class Statement(Writer):
         self.path, self.layout = path, layout
         self._rows: list[dict[str, Any]] = []
         self._standing = standing_of(layout.filters)
+        with force_locale(layout.language):
+            self._note = note_on_days(layout.filters)
 
     def write(self, rows: Sequence[Row]) -> None:
         names = [column.name for column in self.layout.columns]
@@ -58,7 +61,7 @@ class Statement(Writer):
         first, last = filters.first, filters.last
         assert first is not None
         assert last is not None
-        zone = ZoneInfo(filters.zone)
+        zone = ZoneInfo(DEFAULT_ZONE)
         days = [format_date(day, "long", locale=language) for day in (first, last)]
         as_of = format_datetime(filters.as_of.astimezone(zone), "d MMMM y, HH:mm:ss", locale=language)
         month = format_date(first, "LLLL y", locale=language)
@@ -67,9 +70,10 @@ class Statement(Writer):
             "house": "#BullyingFreeInternet",
             "title": _("Statement for %(month)s", month=month),
             "subtitle": _(
-                "%(first)s to %(last)s, days of the zone %(zone)s", first=days[0], last=days[1], zone=filters.zone
+                "%(first)s to %(last)s, days of the zone %(zone)s", first=days[0], last=days[1], zone=DEFAULT_ZONE
             ),
-            "footer": _("Everything recorded up to %(moment)s (%(zone)s)", moment=as_of, zone=filters.zone),
+            "footer": _("Everything recorded up to %(moment)s (%(zone)s)", moment=as_of, zone=DEFAULT_ZONE),
+            "note": self._note,
             "parts": [self._part(row) for row in self._rows],
             "nothing": _("Nothing was posted up to the end of this month."),
             **self._end(zone),
