@@ -4,6 +4,7 @@ import zlib
 from collections.abc import Mapping
 from datetime import date, datetime
 from functools import cache
+from html import unescape
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -52,6 +53,11 @@ def format_month(month: object) -> str:
     return str(format_date(date.fromisoformat(f"{str(month)[:7]}-01"), "LLLL y", rebase=False))
 
 
+def plain(text: str) -> str:
+    """What a macro of an HTML file says, for subjects and plain letters: its escapes taken back."""
+    return unescape(text)
+
+
 @cache
 def _fingerprint(path: Path) -> str:
     return f"{zlib.crc32(path.read_bytes()):08x}" if path.is_file() else ""
@@ -74,5 +80,6 @@ def init_app(app: Flask) -> None:
     _version_static_files(app)
     moments: Mapping[str, Any] = {"day": format_day, "clock": format_clock, "moment": format_moment}
     app.jinja_env.filters.update({**moments, "month": format_month, "number": format_decimal})
+    app.jinja_env.filters["plain"] = plain
     app.jinja_env.tests["past"] = lambda moment: moment <= utcnow()
     app.jinja_env.globals["language_href"] = language_href

@@ -167,6 +167,48 @@ def test_a_member_who_lost_the_role_takes_the_token_along(probe: Ask) -> None:
     assert refusal(probe(secret)) == (403, "forbidden")
 
 
+def change_roles(*roles: str) -> None:
+    with unit_of_work():
+        services.edit_member(CLERK, name="Clerk", roles=roles, now=utcnow(), **COMMAND)
+    db.session.remove()
+
+
+def test_other_roles_end_the_tokens_and_a_new_name_does_not(probe: Ask) -> None:
+    secret = make_token(make_member(CLERK, "office"), "codes:redeem")
+    change_roles("office")
+    assert probe(secret).status_code == 200
+    change_roles("office", "admin")
+    assert refusal(probe(secret)) == (401, "token_invalid")
+    ended = db.session.scalars(sa.select(AuditEntry).where(AuditEntry.action == "token.revoked")).one()
+    assert (ended.actor, ended.subject) == ("command line", f"staff:{CLERK}")
+    assert stored().revoked_at is not None
+
+
+def give_app(secret: str) -> None:
+    with unit_of_work():
+        member = services.require_member(CLERK)
+        member.totp_secret, member.totp_since = secret, utcnow()
+    db.session.remove()
+
+
+def test_a_token_opens_nothing_while_its_member_lacks_the_second_factor_that_must_be(app: Flask, probe: Ask) -> None:
+    secret = make_token(make_member(CLERK, "admin"), "codes:redeem")
+    app.config["STAFF_SECOND_FACTOR"] = True
+    assert refusal(probe(secret)) == (401, "token_invalid")
+    give_app("kept elsewhere")
+    assert probe(secret).status_code == 200
+
+
+def test_a_reset_second_factor_ends_the_tokens(app: Flask, probe: Ask) -> None:
+    secret = make_token(make_member(CLERK, "admin"), "codes:redeem")
+    give_app("kept elsewhere")
+    with unit_of_work():
+        services.reset_second_factor(CLERK, now=utcnow(), **COMMAND)
+    db.session.remove()
+    give_app("a new one")
+    assert refusal(probe(secret)) == (401, "token_invalid")
+
+
 def test_a_session_does_not_open_the_api(app: Flask, probe: Ask) -> None:
     browser = Browser(app)
     browser.sign_in(make_member("admin@example.org", "admin"))
