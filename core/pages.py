@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import cache
 from html import unescape
 from pathlib import Path
@@ -36,6 +36,11 @@ def language_href(locale: str, path: str | None = None) -> str:
 def format_day(moment: datetime, zone: str) -> str:
     """The day in the campaign's zone: `9 February 2021`."""
     return str(format_date(moment.astimezone(ZoneInfo(zone)), "long", rebase=False))
+
+
+def format_last_day(until: datetime, zone: str) -> str:
+    """The last day before that moment: of midnight the day that ends then."""
+    return format_day(until - timedelta(microseconds=1), zone)
 
 
 def format_clock(moment: datetime, zone: str) -> str:
@@ -79,7 +84,7 @@ def init_app(app: Flask) -> None:
     app.register_blueprint(blueprint)
     _version_static_files(app)
     moments: Mapping[str, Any] = {"day": format_day, "clock": format_clock, "moment": format_moment}
-    app.jinja_env.filters.update({**moments, "month": format_month, "number": format_decimal})
+    app.jinja_env.filters.update({**moments, "last_day": format_last_day, "month": format_month, "number": format_decimal})
     app.jinja_env.filters["plain"] = plain
     app.jinja_env.tests["past"] = lambda moment: moment <= utcnow()
     app.jinja_env.globals["language_href"] = language_href
