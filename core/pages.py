@@ -83,8 +83,9 @@ def init_app(app: Flask) -> None:
     Bootstrap5(app)
     app.register_blueprint(blueprint)
     _version_static_files(app)
-    moments: Mapping[str, Any] = {"day": format_day, "clock": format_clock, "moment": format_moment}
-    app.jinja_env.filters.update({**moments, "last_day": format_last_day, "month": format_month, "number": format_decimal})
+    days: Mapping[str, Any] = {"day": format_day, "last_day": format_last_day}
+    moments: Mapping[str, Any] = {**days, "clock": format_clock, "moment": format_moment}
+    app.jinja_env.filters.update({**moments, "month": format_month, "number": format_decimal})
     app.jinja_env.filters["plain"] = plain
     app.jinja_env.tests["past"] = lambda moment: moment <= utcnow()
     app.jinja_env.globals["language_href"] = language_href

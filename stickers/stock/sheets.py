@@ -80,4 +80,4 @@ def closers(sheets: Sequence[StockSheet]) -> dict[str, str]:
     """The names of the members who closed them, by what stands on the sheet; without those who are none any more."""
     query = sa.select(StaffMember.email, StaffMember.name)
     found = db.session.execute(query.where(StaffMember.email.in_({sheet.closed_by for sheet in sheets})))
-    return {email: name for email, name in found}
+    return {member.email: member.name for member in found}
