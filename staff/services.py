@@ -74,6 +74,7 @@ def edit_member(
     check_roles(roles)
     if "admin" not in roles:
         _keep_an_admin(member)
+    tokens.hold(member)
     before = _described(member)
     member.name = normal_name(name, member.email)
     member.locale = known_locale(locale) if locale else member.locale

@@ -58,6 +58,7 @@ def make_token(
 
     Raises `LabelNeeded`, `LabelTaken`, `ScopeUnknown`, `ScopeNotYours`, `ExpiryPast`, `SecondFactorNeeded`.
     """
+    hold(member)
     if second_factors.is_missing(member):
         raise errors.SecondFactorNeeded
     label = " ".join(label.split())
@@ -84,6 +85,12 @@ def make_token(
     after = {"label": label, "token": token.hint, "scopes": sorted(set(scopes)), "expires_at": expires_at}
     audit.record(actor, "token.made", f"staff:{member.email}", after=after, now=now, address=address)
     return token, secret
+
+
+def hold(member: StaffMember) -> None:
+    """Until the unit of work ends nobody makes a token for the roles of before while they change; roles read anew."""
+    db.session.execute(sa.select(StaffMember.id).where(StaffMember.id == member.id).with_for_update())
+    db.session.expire(member, ["roles", "passkeys"])
 
 
 def _require_scopes(member: StaffMember, scopes: Collection[str]) -> None:

@@ -16,7 +16,7 @@ from core.db import db, unit_of_work
 from core.schemas import Blueprint
 from staff import audit, errors, services, tokens
 from staff.access import acting, allowed
-from staff.models import ApiToken, AuditEntry
+from staff.models import ApiToken, AuditEntry, MemberRole
 from tests.staff.console import COMMAND, Browser, make_member
 
 Ask = Callable[..., TestResponse]
@@ -182,6 +182,16 @@ def test_other_roles_end_the_tokens_and_a_new_name_does_not(probe: Ask) -> None:
     ended = db.session.scalars(sa.select(AuditEntry).where(AuditEntry.action == "token.revoked")).one()
     assert (ended.actor, ended.subject) == ("command line", f"staff:{CLERK}")
     assert stored().revoked_at is not None
+
+
+def test_a_token_is_made_by_the_roles_of_that_moment(app: Flask) -> None:
+    make_member(CLERK, "office")
+    with pytest.raises(errors.ScopeNotYours), unit_of_work() as session:
+        member = services.require_member(CLERK)
+        assert member.role_names() == {"office"}
+        others = sa.update(MemberRole).values(name="finance")  # as another process does, while the form is sent
+        session.execute(others.execution_options(synchronize_session=False))
+        tokens.make_token(member, "till", ["codes:redeem"], None, now=utcnow(), **COMMAND)
 
 
 def give_app(secret: str) -> None:
