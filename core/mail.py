@@ -4,6 +4,7 @@ import os
 import smtplib
 import ssl
 from dataclasses import dataclass, field
+from email.header import Header
 from email.message import EmailMessage
 from email.policy import SMTP, SMTPUTF8
 from email.utils import format_datetime, parseaddr
@@ -51,6 +52,11 @@ def new_message_id() -> str:
     return f"<{new_public_id()}@{domain}>"
 
 
+def _encoded(subject: str) -> str:
+    as_it_is = subject.isascii() and "=?" not in subject
+    return Header(subject, None if as_it_is else "utf-8", header_name="Subject").encode()
+
+
 def build(mail: Mail, message_id: str) -> EmailMessage:
     to = _routable(mail.to)
     # Before the @ nothing can be written in ASCII: such a letter goes as UTF-8, through servers that take SMTPUTF8.
@@ -58,7 +64,8 @@ def build(mail: Mail, message_id: str) -> EmailMessage:
     message = EmailMessage(policy=policy.clone(max_line_length=78))
     message["From"] = current_app.config["MAIL_FROM"]
     message["To"] = to
-    message["Subject"] = mail.subject
+    # Written out here: the library's own folding loses spaces between words that are not ASCII.
+    message.set_raw("Subject", _encoded(mail.subject))
     message["Date"] = format_datetime(utcnow())
     message["Message-ID"] = message_id
     message["Auto-Submitted"] = "auto-generated"

@@ -2,8 +2,9 @@
 
 import zlib
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import cache
+from html import unescape
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -37,6 +38,11 @@ def format_day(moment: datetime, zone: str) -> str:
     return str(format_date(moment.astimezone(ZoneInfo(zone)), "long", rebase=False))
 
 
+def format_last_day(until: datetime, zone: str) -> str:
+    """The last day before that moment: of midnight the day that ends then."""
+    return format_day(until - timedelta(microseconds=1), zone)
+
+
 def format_clock(moment: datetime, zone: str) -> str:
     """The time of day in the campaign's zone: `14:05`."""
     return str(format_time(moment.astimezone(ZoneInfo(zone)), "HH:mm", rebase=False))
@@ -50,6 +56,11 @@ def format_moment(moment: datetime, zone: str) -> str:
 def format_month(month: object) -> str:
     """A day's month, or one written as 2021-02: `February 2021`."""
     return str(format_date(date.fromisoformat(f"{str(month)[:7]}-01"), "LLLL y", rebase=False))
+
+
+def plain(text: str) -> str:
+    """What a macro of an HTML file says, for subjects and plain letters: its escapes taken back."""
+    return unescape(text)
 
 
 @cache
@@ -72,7 +83,9 @@ def init_app(app: Flask) -> None:
     Bootstrap5(app)
     app.register_blueprint(blueprint)
     _version_static_files(app)
-    moments: Mapping[str, Any] = {"day": format_day, "clock": format_clock, "moment": format_moment}
+    days: Mapping[str, Any] = {"day": format_day, "last_day": format_last_day}
+    moments: Mapping[str, Any] = {**days, "clock": format_clock, "moment": format_moment}
     app.jinja_env.filters.update({**moments, "month": format_month, "number": format_decimal})
+    app.jinja_env.filters["plain"] = plain
     app.jinja_env.tests["past"] = lambda moment: moment <= utcnow()
     app.jinja_env.globals["language_href"] = language_href

@@ -26,4 +26,5 @@ def png(text: str) -> bytes:
 
 def svg(text: str) -> str:
     """An inline `<svg>` element with a quiet zone; scales to its box."""
-    return str(_symbol(text).make_image(image_factory=SvgPathImage).to_string(encoding="unicode"))
+    drawn = str(_symbol(text).make_image(image_factory=SvgPathImage).to_string(encoding="unicode"))
+    return drawn.replace(' id="qr-path"', "")  # several stand on one page

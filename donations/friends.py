@@ -31,7 +31,7 @@ def give(token: str, ordinal: int) -> ResponseReturnValue:
         code = next((each for each in kept_codes(donation.id) if each.ordinal == ordinal), None)
         if code is None:
             raise NotToPassOn
-        pass_on(code, now)
+        pass_on(code, now, until=donation.campaign.collect_until)
     return redirect(url_for("donations.status", token=token, _anchor=f"code-{ordinal}"), code=303)
 
 
@@ -55,7 +55,8 @@ def give_further(token: str) -> ResponseReturnValue:
     with unit_of_work():
         donation_id = passed_by_token(token).code.donation_id
         lock_donation(donation_id)
-        pass_on(passed_by_token(token).code, now)
+        until = db.session.get_one(Donation, donation_id).campaign.collect_until
+        pass_on(passed_by_token(token).code, now, until=until)
     return redirect(url_for(".friend", token=token), code=303)
 
 

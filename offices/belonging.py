@@ -53,8 +53,17 @@ def require_run(actor: Actor, batch: PrintBatch) -> None:
 
 
 def own_offices(actor: Actor, limit: int = 5) -> list[Office]:
-    """The offices a member belongs to, whatever else they may see."""
-    query = sa.select(Office).where(Office.id.in_(_own(actor)), Office.active).order_by(Office.code)
+    """The offices in use that a member belongs to, whatever else they may see."""
+    return _own_that_are(Office.active.is_(True), actor, limit)
+
+
+def own_closed_offices(actor: Actor, limit: int = 5) -> list[Office]:
+    """Those that were closed: what is left there is still their clerks' to send away."""
+    return _own_that_are(Office.active.is_(False), actor, limit)
+
+
+def _own_that_are(state: sa.ColumnElement[bool], actor: Actor, limit: int) -> list[Office]:
+    query = sa.select(Office).where(Office.id.in_(_own(actor)), state).order_by(Office.code)
     return list(db.session.scalars(query.limit(limit)))
 
 

@@ -15,7 +15,7 @@ from core.db import unit_of_work
 from core.errors import DomainError
 from core.i18n import DEFAULT_LOCALE, LOCALES
 from offices import exporting, queries, services
-from offices.importing import ImportRefused, Report, check_offices, import_offices
+from offices.importing import Change, ImportRefused, Report, check_offices, import_offices
 from offices.models import MEDIA, PLACEMENT_STATES, Placement
 from staff.audit import record_command
 
@@ -39,10 +39,11 @@ def _refusals() -> Iterator[None]:
 @offices.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--dry-run", is_flag=True, help="Only tell what would happen.")
-def import_(file: Path, dry_run: bool) -> None:
+@click.option("--close-anyway", is_flag=True, help="Also close offices that still have packs, or some on the way.")
+def import_(file: Path, dry_run: bool, close_anyway: bool) -> None:
     """Make and update offices from CSV; nothing unless every line is good."""
     with file.open("rb") as stream:
-        report = check_offices(stream) if dry_run else _import(stream, file.name)
+        report = check_offices(stream) if dry_run else _import(stream, file.name, close_anyway)
     _echo_report(report)
     if not report.good:
         raise click.ClickException(f"{len(report.faults)} faults; nothing was imported")
@@ -50,19 +51,24 @@ def import_(file: Path, dry_run: bool) -> None:
         click.echo("dry run: nothing was imported")
 
 
-def _import(stream: BinaryIO, name: str) -> Report:
+def _import(stream: BinaryIO, name: str, close_anyway: bool) -> Report:
+    now = utcnow()
+
+    def changed(code: str, before: Change, after: Change) -> None:
+        record_command("office.changed", f"office:{code}", before=before, after=after, now=now)
+
     try:
         with unit_of_work():
-            report = import_offices(stream)
+            report = import_offices(stream, changed, close_anyway=close_anyway)
             after = {"file": name[:100], "new": report.new, "changed": report.changed, "same": report.same}
-            record_command("offices.imported", "offices", after=after, now=utcnow())
+            record_command("offices.imported", "offices", after=after, now=now)
             return report
     except ImportRefused as refusal:
         return refusal.report
 
 
 def _echo_report(report: Report) -> None:
-    for fault in report.faults:
+    for fault in report.faults or report.closing:
         place = f"line {fault.line}" + (f", column {fault.column}" if fault.column else "")
         click.echo(f"{place}: {fault.code}: {fault.reason}", err=True)
     click.echo(

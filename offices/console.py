@@ -86,13 +86,24 @@ def import_offices() -> ResponseReturnValue:
         return redirect(url_for(".import_page"), code=303)
     if request.form.get("act") != "import":
         return _import_result(importing.check_offices(cast(BinaryIO, file.stream)), done=False)
+    actor, anyway = acting(), bool(request.form.get("close_anyway"))
     try:
         with unit_of_work():
-            report = importing.import_offices(cast(BinaryIO, file.stream))
-            _record_import(acting(), report, file.filename)
+            report = importing.import_offices(cast(BinaryIO, file.stream), _changed_by(actor), close_anyway=anyway)
+            _record_import(actor, report, file.filename)
     except importing.ImportRefused as refusal:
         return _import_result(refusal.report, done=False), refusal.status
     return _import_result(report, done=True)
+
+
+def _changed_by(actor: Actor) -> importing.Changed:
+    now = utcnow()
+
+    def record(code: str, before: importing.Change, after: importing.Change) -> None:
+        by = {"actor": actor.email, "address": actor.address}
+        audit.record(action="office.changed", subject=f"office:{code}", before=before, after=after, now=now, **by)
+
+    return record
 
 
 def _record_import(actor: Actor, report: importing.Report, name: str) -> None:
@@ -105,7 +116,7 @@ def _import_result(report: importing.Report, *, done: bool) -> str:
         "offices/import.html",
         report=report,
         done=done,
-        faults=report.faults[:FAULTS_SHOWN],
+        faults=(report.faults or report.closing)[:FAULTS_SHOWN],
         columns=exporting.OFFICE_COLUMNS,
     )
 

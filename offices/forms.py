@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from flask import Flask, current_app
@@ -20,7 +21,16 @@ from staff import audit
 from staff.access import Actor
 from staff.editing import FormRefused, Typed, localized_fields, record_change, refused_as, require_unchanged
 
-Reasons = Callable[[int], list[str]]
+
+class Left(NamedTuple):
+    """What is still at an office: `what` for the audit log, `said` to the person who closes it."""
+
+    what: str
+    number: int
+    said: str
+
+
+LeftAt = Callable[[int], list[Left]]
 
 
 class OfficeCodeTaken(Conflict):
@@ -28,19 +38,29 @@ class OfficeCodeTaken(Conflict):
     text = _l("Another office has this code.")
 
 
-def ask_before_closing(app: Flask, reasons: Reasons) -> None:
-    """Rooms above say here why an office should not be closed just now: `reasons` gets its id, in a request."""
-    app.extensions.setdefault("office_closing", []).append(reasons)
+def ask_before_closing(app: Flask, left_at: LeftAt) -> None:
+    """Rooms above say here what speaks against closing an office just now: `left_at` gets its id."""
+    app.extensions.setdefault("office_closing", []).append(left_at)
 
 
-def reasons_against_closing(office: Office) -> list[str]:
-    rooms: list[Reasons] = current_app.extensions.get("office_closing", [])
-    return [reason for room in rooms for reason in room(office.id)]
+def still_there(office_id: int) -> list[Left]:
+    rooms: list[LeftAt] = current_app.extensions.get("office_closing", [])
+    return [left for room in rooms for left in room(office_id)]
 
 
 def office_fields(office: Office) -> dict[str, str]:
-    fields = {"code": office.code, "region": office.region, "active": "yes" if office.active else "no"}
-    return fields | localized_fields("name", office.name) | localized_fields("address", office.address)
+    return described({name: getattr(office, name) for name in ("code", "region", "active", "name", "address")})
+
+
+def described(office: Mapping[str, Any]) -> dict[str, str]:
+    """As the form and the audit log name it."""
+    fields = {"code": office["code"], "region": office["region"], "active": "yes" if office["active"] else "no"}
+    return fields | localized_fields("name", office["name"]) | localized_fields("address", office["address"])
+
+
+def left_behind(left: list[Left]) -> dict[str, int]:
+    """For the audit log, of an office that was closed all the same."""
+    return {f"{each.what} left": each.number for each in left}
 
 
 def _read_office(form: Mapping[str, str]) -> dict[str, object]:
@@ -81,18 +101,15 @@ def change_office(code: str, form: Mapping[str, str], actor: Actor, now: datetim
     before = office_fields(office)
     require_unchanged(form, before)
     columns = _read_office({**form, "code": office.code})
-    if office.active and not columns["active"] and not form.get("close_anyway"):
-        _require_closable(office)
+    left = still_there(office.id) if office.active and not columns["active"] else []
+    if left and not form.get("close_anyway"):
+        raise FormRefused(_l("This office is not empty."), errors={"active": [each.said for each in left]})
     for name, value in columns.items():
         setattr(office, name, value)
     db.session.flush()
-    record_change(actor, "office.changed", f"office:{office.code}", before, office_fields(office), now)
+    after = office_fields(office) | left_behind(left)
+    record_change(actor, "office.changed", f"office:{office.code}", before, after, now)
     return office
-
-
-def _require_closable(office: Office) -> None:
-    if reasons := reasons_against_closing(office):
-        raise FormRefused(_l("This office is not empty."), errors={"active": reasons})
 
 
 def link_fields(placement: Placement) -> dict[str, str]:

@@ -9,7 +9,7 @@ import csv
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from typing import Any, BinaryIO
 
@@ -24,6 +24,7 @@ from core.db import db
 from core.decoding import NotText, detect_encoding, detect_separator, opened
 from core.i18n import DEFAULT_LOCALE, LOCALES, Localized
 from offices.exporting import OFFICE_COLUMNS
+from offices.forms import described, left_behind, still_there
 from offices.models import Office
 from offices.schemas import CODE, LIMITS, NO, OPTIONAL_CELLS, OPTIONAL_COLUMNS, YES
 
@@ -46,6 +47,7 @@ REASONS = {
     "code_invalid": _l("A code has up to 20 Latin letters, figures, dots, dashes and underscores."),
     "code_twice": _l("This code stands in line %(first)s too."),
     "active_invalid": _l("yes or no is needed."),
+    "not_empty": _l("This office would be closed, and it is not empty. %(left)s"),
 }
 
 
@@ -55,9 +57,12 @@ class Fault(faults.Fault):
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a file holds and what importing it does: offices made, changed, and left as they were."""
+    """What a file holds and what importing it does: offices made, changed, and left as they were.
+
+    `closing` names the lines that close an office which is not empty: that must be asked for."""
 
     faults: tuple[Fault, ...] = ()
+    closing: tuple[Fault, ...] = ()
     lines: int = 0
     new: int = 0
     changed: int = 0
@@ -80,6 +85,10 @@ class ImportRefused(faults.FileRefused):
         self.report = report
 
 
+Change = dict[str, Any]
+Changed = Callable[[str, Change, Change], object]  # the code, and what differs before and after
+
+
 @dataclass(frozen=True, slots=True)
 class _Row:
     line: int
@@ -88,32 +97,47 @@ class _Row:
 
 def check_offices(stream: BinaryIO) -> Report:
     """What importing would do, and every fault there is. Reads only; never raises for what the file holds."""
-    return _go_through(stream, lambda offices: None)
+    return _go_through(stream, lambda part: None)
 
 
-def import_offices(stream: BinaryIO) -> Report:
-    """Make and update all offices of the file. Raises `ImportRefused` when it has any fault: the unit of work that
-    this must be called in takes back what was written before the fault was met."""
+def import_offices(stream: BinaryIO, changed: Changed, *, close_anyway: bool = False) -> Report:
+    """Make and update all offices of the file; `changed` writes each one down that was there before.
+
+    Raises `ImportRefused` when the file has any fault, or closes an office that is not empty without `close_anyway`:
+    the unit of work that this must be called in takes back what was written before."""
     if db.session.get_bind().dialect.name == "postgresql":  # as SQLite does: one writer, for two that meet halfway
         db.session.execute(sa.text("LOCK TABLE offices IN SHARE ROW EXCLUSIVE MODE"))
-    report = _go_through(stream, _store)
+
+    def take(part: _Part) -> None:
+        _store([*part.made, *(wish for _, wish, _ in part.altered)])
+        for there, wish, left in part.altered:
+            before, after = described(there), {**described(wish), **left}
+            names = [name for name in after if before.get(name) != after[name]]
+            changed(wish["code"], {name: before.get(name) for name in names}, {name: after[name] for name in names})
+
+    report = _go_through(stream, take)
+    if report.closing and not close_anyway:
+        report = replace(report, faults=(*report.faults, *report.closing))
     if not report.good:
         raise ImportRefused(report)
     return report
 
 
-def _go_through(stream: BinaryIO, take: Callable[[list[dict[str, Any]]], None]) -> Report:
+def _go_through(stream: BinaryIO, take: Callable[["_Part"], None]) -> Report:
     """Read the file once and hand over, in parts and up to the first fault, what is new or changed."""
     file = _File(stream)
     new = changed = same = lines = 0
-    for part in _in_parts(file.rows()):
-        lines += len(part)
+    closing: list[Fault] = []
+    for rows in _in_parts(file.rows()):
+        lines += len(rows)
         if not file.faults:  # what a bad file would change is nobody's question
-            made, altered, left = _compare(part)
-            take([*made, *altered])
-            new, changed, same = new + len(made), changed + len(altered), same + left
+            part = _compare(rows)
+            take(part)
+            closing += part.closing
+            new, changed, same = new + len(part.made), changed + len(part.altered), same + part.same
     counts = {"new": new, "changed": changed, "same": same} if not file.faults else {}
-    return Report(tuple(file.faults), lines, encoding=file.encoding, separator=file.separator, **counts)
+    asks = () if file.faults else tuple(closing)
+    return Report(tuple(file.faults), asks, lines, encoding=file.encoding, separator=file.separator, **counts)
 
 
 def _in_parts(rows: Iterator[_Row]) -> Iterator[list[_Row]]:
@@ -233,22 +257,37 @@ def _texts(values: dict[str, str], what: str) -> Localized:
     return Localized({locale: text for locale, text in texts.items() if text or locale == DEFAULT_LOCALE})
 
 
-def _compare(rows: list[_Row]) -> tuple[list[dict[str, Any]], list[dict[str, Any]], int]:
-    """(offices to make, offices to change, how many stay as they are)"""
-    query = sa.select(Office.code, Office.name, Office.address, Office.region, Office.active)
-    known = {
-        office.code: office._asdict()
-        for office in db.session.execute(query.where(Office.code.in_([row.values["code"] for row in rows])))
-    }
-    made, altered = [], []
+@dataclass(slots=True)
+class _Part:
+    """What a part of the file makes of the offices there are."""
+
+    made: list[Change] = field(default_factory=list)
+    altered: list[tuple[Change, Change, dict[str, int]]] = field(default_factory=list)  # before, after, left behind
+    closing: list[Fault] = field(default_factory=list)
+    same: int = 0
+
+
+def _compare(rows: list[_Row]) -> _Part:
+    query = sa.select(Office.id, Office.code, Office.name, Office.address, Office.region, Office.active)
+    found = db.session.execute(query.where(Office.code.in_([row.values["code"] for row in rows])))
+    known = {office.code: office._asdict() for office in found}
+    part = _Part()
     for row in rows:
         there = known.get(row.values["code"])
         wish = _office(row.values, active=there["active"] if there else True)
         if there is None:
-            made.append(wish)
-        elif there != wish:
-            altered.append(wish)
-    return made, altered, len(rows) - len(made) - len(altered)
+            part.made.append(wish)
+            continue
+        office_id = there.pop("id")
+        if there == wish:
+            part.same += 1
+            continue
+        left = still_there(office_id) if there["active"] and not wish["active"] else []
+        part.altered.append((there, wish, left_behind(left)))
+        if left:
+            said = " ".join(each.said for each in left)
+            part.closing.append(Fault(row.line, "active", "not_empty", {"left": said}))
+    return part
 
 
 def _office(values: dict[str, str], *, active: bool) -> dict[str, Any]:

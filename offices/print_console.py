@@ -291,7 +291,8 @@ def symbol(code: str, kind: str) -> Response:
 
 
 def _office_card(actor: Actor) -> str:
-    return render_template("offices/_office_card.html", offices=belonging.own_offices(actor))
+    own, closed = belonging.own_offices(actor), belonging.own_closed_offices(actor)
+    return render_template("offices/_office_card.html", offices=own, closed=closed)
 
 
 def _runs_card(_actor: Actor) -> str:

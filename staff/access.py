@@ -113,7 +113,7 @@ def is_fresh() -> bool:
 
 def must_set_up_second_factor() -> bool:
     member: StaffMember = current_user._get_current_object()
-    return second_factors.is_required_of(member) and not member.has_second_factor
+    return second_factors.is_missing(member)
 
 
 def _describe(view: View, scope: str) -> None:

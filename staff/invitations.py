@@ -53,10 +53,16 @@ def invite_member(
     member.locale = services.known_locale(locale)
     services.assign_roles(member, roles)
     services.flush_unique()
-    letters.issue("invitation", member, now)
+    letters.issue("invitation", member, now, by=_named(actor))
     after = {"name": member.name, "roles": sorted(member.role_names())}
     audit.record(actor, "staff.invited", f"staff:{email}", after=after, now=now, address=address)
     return member
+
+
+def _named(actor: str) -> str:
+    """Who invites, as the letter says it; empty for the command line."""
+    member = services.find_member(actor)
+    return f"{member.name} ({member.email})" if member else ""
 
 
 def _new_member(email: str, now: datetime) -> StaffMember:
@@ -76,7 +82,7 @@ def _new_member(email: str, now: datetime) -> StaffMember:
 def resend_invitation(email: str, *, actor: str, address: str, now: datetime) -> StaffMember:
     """A new link; the old one is good no longer. Raises `NoSuchMember`, `AlreadyJoined`."""
     member = _invited(email)
-    letters.issue("invitation", member, now)
+    letters.issue("invitation", member, now, by=_named(actor))
     audit.record(actor, "staff.invited_again", f"staff:{member.email}", now=now, address=address)
     return member
 

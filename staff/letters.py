@@ -123,8 +123,8 @@ def _write(kind: str, letter_id: int) -> Mail | None:
             "kind": kind,
             "when": letter.created_at,
             "expires_at": letter.expires_at,
-            "link": public_url(LINKS[kind][1], token=token_of(letter)) if kind in LINKS else None,
-            "console": public_url("staff.front"),
+            "link": public_url(LINKS[kind][1], token=token_of(letter), lang=member.locale) if kind in LINKS else None,
+            "console": public_url("staff.front", lang=member.locale),
             "zone": ZONE,
         }
         return Mail(

@@ -29,6 +29,11 @@ def is_required_of(member: StaffMember) -> bool:
     return bool(current_app.config["STAFF_SECOND_FACTOR"]) and not REQUIRED_FOR.isdisjoint(member.role_names())
 
 
+def is_missing(member: StaffMember) -> bool:
+    """Who must have one and has none sets it up before anything else; until then no token of theirs opens anything."""
+    return is_required_of(member) and not member.has_second_factor
+
+
 # The authenticator app
 
 

@@ -64,7 +64,7 @@ def edit_member(
     address: str,
     now: datetime,
 ) -> StaffMember:
-    """A new name, other roles, the language of letters (unchanged when None).
+    """A new name, other roles (which end all tokens), the language of letters (unchanged when None).
 
     Raises `NoSuchMember`, `NameMissing`, `RoleUnknown`, `LastAdmin`.
     """
@@ -74,16 +74,19 @@ def edit_member(
     check_roles(roles)
     if "admin" not in roles:
         _keep_an_admin(member)
+    tokens.hold(member)
     before = _described(member)
     member.name = normal_name(name, member.email)
     member.locale = known_locale(locale) if locale else member.locale
     assign_roles(member, roles)
     db.session.flush()
-    if before != _described(member):
-        after = _described(member)
+    after = _described(member)
+    if before != after:
         audit.record(
             actor, "staff.edited", f"staff:{member.email}", before=before, after=after, now=now, address=address
         )
+    if before["roles"] != after["roles"]:
+        tokens.revoke_all_of(member, actor=actor, address=address, now=now)
     return member
 
 
@@ -97,7 +100,7 @@ def set_active(email: str, active: bool, *, actor: str, address: str, now: datet
     before, member.active = member.active, active
     if not active:
         end_sessions(member)
-        tokens.revoke_all_of(member, now)
+        tokens.revoke_all_of(member, actor=actor, address=address, now=now)
         letters.close_links(member.id, "reset", "email", now=now)
     action = "staff.enabled" if active else "staff.disabled"
     audit.record(
@@ -126,7 +129,7 @@ def reset_password(email: str, password: str, *, actor: str, address: str, now: 
 
 
 def reset_second_factor(email: str, *, actor: str, address: str, now: datetime) -> StaffMember:
-    """Take all second factors away from who lost them; sessions end, the member is told by e-mail.
+    """Take all second factors away from who lost them; sessions and tokens end, the member is told by e-mail.
 
     Raises `NoSuchMember`, `NoSecondFactor`.
     """
@@ -141,6 +144,7 @@ def reset_second_factor(email: str, *, actor: str, address: str, now: datetime) 
     end_sessions(member)
     letters.notify("factors_reset", member, now)
     audit.record(actor, "staff.second_factor_reset", f"staff:{member.email}", before=before, now=now, address=address)
+    tokens.revoke_all_of(member, actor=actor, address=address, now=now)
     return member
 
 

@@ -56,6 +56,7 @@ SETTINGS: dict[str, Any] = {
     "FRESHNESS": FRESH,
     "FRESHNESS_GRACE_PERIOD": timedelta(0),
     "TWO_FACTOR_IMPLEMENTATIONS": {"code": "staff.second_step.SecondStep"},
+    "CACHE_CONTROL": {},  # ours is sent: the library writes a malformed one
     "STATIC_FOLDER": None,
     "CLI_USERS_NAME": None,
     "CLI_ROLES_NAME": None,

@@ -2,7 +2,8 @@
 
 A token is `bfi_` and 256 random bits; scanners of leaked secrets find it by that beginning. Only its SHA-256 is kept,
 which is enough for a secret that nobody can guess. Whoever presents one acts as its member with the roles of this
-moment: what the member may no longer do, the token may not either.
+moment: what the member may no longer do, the token may not either. It never grows: other roles end a member's tokens,
+as does the loss of the second factor.
 """
 
 import hashlib
@@ -57,7 +58,8 @@ def make_token(
 
     Raises `LabelNeeded`, `LabelTaken`, `ScopeUnknown`, `ScopeNotYours`, `ExpiryPast`, `SecondFactorNeeded`.
     """
-    if second_factors.is_required_of(member) and not member.has_second_factor:
+    hold(member)
+    if second_factors.is_missing(member):
         raise errors.SecondFactorNeeded
     label = " ".join(label.split())
     if not 0 < len(label) <= LABEL_LENGTH or not label.isprintable():
@@ -85,6 +87,12 @@ def make_token(
     return token, secret
 
 
+def hold(member: StaffMember) -> None:
+    """Until the unit of work ends nobody makes a token for the roles of before while they change; roles read anew."""
+    db.session.execute(sa.select(StaffMember.id).where(StaffMember.id == member.id).with_for_update())
+    db.session.expire(member, ["roles", "passkeys"])
+
+
 def _require_scopes(member: StaffMember, scopes: Collection[str]) -> None:
     if not scopes or not set(scopes) <= set(SCOPES):
         raise errors.ScopeUnknown(field="scopes")
@@ -100,21 +108,23 @@ def revoke_token(token_id: int, *, owner: int | None, actor: str, address: str, 
     token = db.session.get(ApiToken, token_id)
     if token is None or owner not in (None, token.member_id):
         raise errors.NoSuchToken
-    if _revoke([ApiToken.id == token_id], now):
-        before = {"label": token.label, "token": token.hint, "scopes": token.scopes.split()}
-        subject = f"staff:{token.member.email}"
-        audit.record(actor, "token.revoked", subject, before=before, now=now, address=address)
+    _revoke(token, actor, address, now)
     return token
 
 
-def revoke_all_of(member: StaffMember, now: datetime) -> int:
-    """For who works here no longer; how many were in force. The caller records it."""
-    return _revoke([ApiToken.member_id == member.id], now)
+def revoke_all_of(member: StaffMember, *, actor: str, address: str, now: datetime) -> None:
+    """For who works here no longer, has other roles or lost the second factor."""
+    unended = sa.select(ApiToken).where(ApiToken.member_id == member.id, ApiToken.revoked_at.is_(None))
+    for token in db.session.scalars(unended.order_by(ApiToken.id)).all():
+        _revoke(token, actor, address, now)
 
 
-def _revoke(where: list[sa.ColumnElement[bool]], now: datetime) -> int:
-    step = sa.update(ApiToken).where(ApiToken.revoked_at.is_(None), *where).values(revoked_at=now)
-    return rows_changed(db.session.execute(step))
+def _revoke(token: ApiToken, actor: str, address: str, now: datetime) -> None:
+    step = sa.update(ApiToken).where(ApiToken.id == token.id, ApiToken.revoked_at.is_(None)).values(revoked_at=now)
+    if rows_changed(db.session.execute(step)) == 1:
+        before = {"label": token.label, "token": token.hint, "scopes": token.scopes.split()}
+        subject = f"staff:{token.member.email}"
+        audit.record(actor, "token.revoked", subject, before=before, now=now, address=address)
 
 
 def present(secret: str, address: str, now: datetime) -> ApiToken:
@@ -127,7 +137,7 @@ def present(secret: str, address: str, now: datetime) -> ApiToken:
     if known is None:
         _count_guess(address, now)
         raise errors.TokenInvalid
-    if not known.is_in_force(now) or not known.member.active:
+    if not known.is_in_force(now) or not known.member.active or second_factors.is_missing(known.member):
         raise errors.TokenInvalid
     _note_use(known.id, known.last_used_at, now)
     return known

@@ -22,6 +22,10 @@ class NotToPassOn(Conflict):
     text = _l("This code cannot be given away: it was collected, given away already, or is on hold.")
 
 
+class TooLateToPassOn(NotToPassOn):
+    text = _l("Packs of this campaign are handed over no longer: a friend could not collect one either.")
+
+
 def kept_codes(donation_id: int) -> list[RedemptionCode]:
     """What the donor may see: all codes of the donation without those that friends hold now."""
     query = sa.select(RedemptionCode).where(
@@ -44,13 +48,16 @@ def passed_by_token(token: str) -> PassedOn:
     return found
 
 
-def pass_on(code: RedemptionCode, now: datetime) -> PassedOn:
+def pass_on(code: RedemptionCode, now: datetime, *, until: datetime | None = None) -> PassedOn:
     """Replace an issued code by a new one for a friend; the same press twice is one replacement.
 
-    The caller holds the donation, so that two codes of it get different numbers. Raises `NotToPassOn`.
+    `until` is when the campaign stops handing packs over. The caller holds the donation, so that two codes of it get
+    different numbers. Raises `NotToPassOn`, `TooLateToPassOn`.
     """
     if before := passed_on(code):
         return before
+    if until is not None and until <= now and code.pack.kind == "physical":
+        raise TooLateToPassOn
     mine = sa.and_(RedemptionCode.id == code.id, RedemptionCode.status == "issued")
     if rows_changed(db.session.execute(sa.update(RedemptionCode).where(mine).values(status="replaced"))) != 1:
         raise NotToPassOn

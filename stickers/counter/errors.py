@@ -8,7 +8,7 @@ from flask_babel import lazy_gettext as _l
 from core.clock import local_day
 from core.errors import Conflict, DomainError, Invalid, NotFound, TooMany
 from core.i18n import Localized
-from core.pages import format_clock, format_day
+from core.pages import format_clock, format_day, format_last_day
 from offices.labels import ZONE
 from stickers.models import Redemption
 
@@ -62,7 +62,7 @@ class CodeExpired(Conflict):
 
     @property
     def message(self) -> str:
-        return str(_("Expired: packs were handed over until %(day)s.", day=format_day(self.until, ZONE)))
+        return str(_("Expired: the last day to collect packs was %(day)s", day=format_last_day(self.until, ZONE)))
 
 
 class OtherCampaign(Conflict):

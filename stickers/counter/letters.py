@@ -20,7 +20,13 @@ def alert_letter(letter_id: int) -> Mail | None:
     if not member.active or member.role_names().isdisjoint(READERS) or alert.seen_at is not None:
         return None
     with force_locale(member.locale):
-        context = {"alert": alert, "link": public_url("counter.alert_list"), "zone": ZONE, "locale": member.locale}
+        context = {
+            "alert": alert,
+            "link": public_url("counter.alert_list", lang=member.locale),
+            "console": public_url("staff.front", lang=member.locale),
+            "zone": ZONE,
+            "locale": member.locale,
+        }
         return Mail(
             to=member.email,
             subject=render_template("stickers/counter/mail/alert.subject.txt", **context).strip(),

@@ -67,7 +67,9 @@ def _entry(office: Office, refusal: DomainError | None = None, typed: str = "") 
 @blueprint.get("/office")
 @allowed(*ROLES)
 def offices() -> str:
-    return render_template("stickers/counter/offices.html", offices=places.choices(acting()))
+    actor = acting()
+    closed = belonging.own_closed_offices(actor)
+    return render_template("stickers/counter/offices.html", offices=places.choices(actor), closed=closed)
 
 
 @blueprint.post("/office")
@@ -207,8 +209,8 @@ def undo(public_id: str) -> ResponseReturnValue:
 @blueprint.get("/shift")
 @allowed(*ROLES)
 def shift() -> ResponseReturnValue:
-    """What I handed over today at the office where I am."""
-    actor, office, now = acting(), places.office_here(acting()), utcnow()
+    """What I handed over today at the office where I am, or was until it was closed."""
+    actor, office, now = acting(), places.office_here(acting(), closed=True), utcnow()
     if office is None:
         return redirect(url_for(".offices"), code=303)
     history = queries.handed_over_by(actor.id, office.id, since=queries.start_of_day(now, ZONE))

@@ -23,20 +23,22 @@ def has_choice(actor: Actor) -> bool:
     return belonging.works_for_all(actor) or len(belonging.own_offices(actor, limit=2)) > 1
 
 
-def office_here(actor: Actor) -> Office | None:
-    """The remembered one, or the only one; None when it must be chosen."""
-    if remembered := _remembered(actor):
+def office_here(actor: Actor, *, closed: bool = False) -> Office | None:
+    """The remembered one, or the only one; None when it must be chosen. With `closed` it may be one that was closed."""
+    if remembered := _remembered(actor, closed=closed):
         return remembered
     own = belonging.own_offices(actor, limit=2)
+    if closed and not own:
+        own = belonging.own_closed_offices(actor, limit=2)
     return own[0] if len(own) == 1 else None
 
 
-def _remembered(actor: Actor) -> Office | None:
+def _remembered(actor: Actor, *, closed: bool) -> Office | None:
     try:
         office = belonging.office_for(actor, request.cookies.get(COOKIE, ""))
     except (UnknownOffice, NotYourOffice):
         return None
-    return office if office.active else None
+    return office if office.active or closed else None
 
 
 def remember(response: Response, office: Office) -> Response:

@@ -27,11 +27,15 @@ REASON_LIMIT = 200
 
 def require_clerk(actor: Actor, office: Office) -> None:
     """Raises `NotYourOffice`, `OfficeClosed`, `MemberDisabled`; all of it read anew."""
+    _require_member(actor, office)
+    if not db.session.scalar(sa.select(Office.active).where(Office.id == office.id)):
+        raise errors.OfficeClosed
+
+
+def _require_member(actor: Actor, office: Office) -> None:
     if not db.session.scalar(sa.select(StaffMember.active).where(StaffMember.id == actor.id)):
         raise errors.MemberDisabled
     belonging.require_office(actor, office.id)
-    if not db.session.scalar(sa.select(Office.active).where(Office.id == office.id)):
-        raise errors.OfficeClosed
 
 
 def why_not(found: queries.Found, office_id: int, now: datetime) -> DomainError | None:
@@ -106,9 +110,10 @@ def can_be_undone(redemption: Redemption, now: datetime) -> bool:
 def undo_redemption(redemption: Redemption, *, actor: Actor, reason: str, now: datetime) -> None:
     """The pack came back: it is on the shelf again, and the code what the donation's money says of it by now.
 
-    Undone already: nothing happens. Raises `NotYourOffice`, `MemberDisabled`, `UndoReasonMissing`, `TooLateToUndo`.
+    Also where the office was closed since. Undone already: nothing happens. Raises `NotYourOffice`, `MemberDisabled`,
+    `UndoReasonMissing`, `TooLateToUndo`.
     """
-    require_clerk(actor, redemption.office)
+    _require_member(actor, redemption.office)
     reason = one_line(reason)
     if not 0 < len(reason) <= REASON_LIMIT:
         raise errors.UndoReasonMissing(field="reason", limit=REASON_LIMIT)

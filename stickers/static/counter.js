@@ -4,6 +4,9 @@
 
 document.documentElement.classList.add("scripted");
 
+// The keyboard goes on where the page says, before the page is drawn and also when the browser would leave it out.
+if (document.activeElement === document.body) document.querySelector("[autofocus]")?.focus();
+
 const LONGEST_SIDE = 1600; // pixels: enough for a code that fills a third of the picture
 const SMALL_ENOUGH = 400000; // bytes that are sent as they are
 

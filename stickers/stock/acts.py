@@ -70,7 +70,8 @@ def close_shift(office: Office, lines: list[sheets.Counted], *, note: str, by: B
     sheet = sheets.close_shift(office.id, lines, note=note, actor=by.actor, now=by.now)
     before: dict[str, Any] = {f"level {line.pack.code}": line.expected for line in sheet.lines}
     after: dict[str, Any] = {f"level {line.pack.code}": line.counted for line in sheet.lines}
-    about = {"office": office.code, "note": sheet.note}
+    why = {f"reason {line.pack.code}": line.reason for line in sheet.lines if line.reason}
+    about = {"office": office.code, "note": sheet.note, **why}
     _write("stock.shift_closed", f"stock_sheet:{sheet.public_id}", before, {**about, **after}, by)
     return sheet
 

@@ -85,7 +85,7 @@ def read_stock(code: str) -> dict[str, object]:
 @blueprint.response(201, LevelOut)
 @blueprint.alt_response(400, schema=ErrorOut, description=BAD_KEY)
 @blueprint.alt_response(404, schema=ErrorOut, description=NOT_THERE)
-@blueprint.alt_response(409, schema=ErrorOut, description="idempotency_key_reused")
+@blueprint.alt_response(409, schema=ErrorOut, description="office_closed, idempotency_key_reused")
 @blueprint.alt_response(422, schema=ErrorOut, description=REFUSED)
 def received(body: dict[str, Any], code: str, pack: str) -> tuple[dict[str, object], int]:
     """Packs came from the warehouse with a document: they are on the stock. Answers with the level after it."""

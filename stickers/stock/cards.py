@@ -6,6 +6,7 @@ from flask import Flask, render_template
 
 from core.clock import utcnow
 from offices import belonging
+from offices.forms import still_there
 from staff import frame
 from staff.access import Actor
 from stickers.stock import queries
@@ -15,8 +16,9 @@ LATELY = timedelta(days=7)
 
 
 def _office_card(actor: Actor) -> str:
-    """The packs of each of the member's offices, and transfers that wait for them."""
+    """The packs of each of the member's offices, and transfers that wait for them; of closed ones what is left."""
     own = belonging.own_offices(actor)
+    own += [office for office in belonging.own_closed_offices(actor) if still_there(office.id)]
     if not own:
         return ""
     waiting = queries.transfers(to=[office.id for office in own])

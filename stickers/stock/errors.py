@@ -62,6 +62,11 @@ class OfficeClosed(Invalid):
     text = _l("This office is closed. Please choose another one.")
 
 
+class ReceivesNoMore(Conflict):
+    code = "office_closed"
+    text = _l("This office is closed: no packs are delivered to it any more.")
+
+
 class UnknownTransfer(NotFound):
     code = "transfer_not_found"
     text = _l("There is no such transfer.")

@@ -29,7 +29,8 @@ def low_letter(letter_id: int) -> Mail | None:
             "office": office,
             "pack": db.session.get_one(StickerPack, alert.pack_id),
             "left": services.level_of(alert.office_id, alert.pack_id),
-            "address": public_url("stock.office_stock", code=office.code),
+            "address": public_url("stock.office_stock", code=office.code, lang=member.locale),
+            "console": public_url("staff.front", lang=member.locale),
             "locale": member.locale,
         }
         return Mail(

@@ -43,7 +43,7 @@ def front() -> ResponseReturnValue:
     actor = acting()
     if belonging.works_for_all(actor):
         return overview_pages.overview()
-    own = belonging.own_offices(actor, limit=50)
+    own = belonging.own_offices(actor, limit=50) + belonging.own_closed_offices(actor, limit=50)
     if len(own) == 1:
         return redirect(url_for(".office_stock", code=own[0].code), code=303)
     return render_template("stickers/stock/own_offices.html", offices=own)

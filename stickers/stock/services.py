@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from core.db import db, insert_if_absent
 from core.texts import one_line
+from offices.models import Office
 from stickers.models import StickerPack
 from stickers.stock import alerts
 from stickers.stock.errors import (
@@ -21,6 +22,7 @@ from stickers.stock.errors import (
     OutOfStock,
     QuantityInvalid,
     ReasonMissing,
+    ReceivesNoMore,
     StockChanged,
     TextTooLong,
     UnknownPack,
@@ -51,8 +53,11 @@ def take_back(office_id: int, pack_id: int, *, redemption_id: int, actor: str, n
 
 
 def receive(office_id: int, pack_id: int, quantity: int, *, reference: str, actor: str, now: datetime) -> None:
-    """Packs came from the warehouse with a document. Raises `QuantityInvalid`, `ReasonMissing`, `TextTooLong`,
-    `UnknownPack`, `NoStockOfDigital`."""
+    """Packs came from the warehouse with a document. Raises `ReceivesNoMore`, `QuantityInvalid`, `ReasonMissing`,
+    `TextTooLong`, `UnknownPack`, `NoStockOfDigital`."""
+    # Held until the unit of work ends: who closes the office meanwhile sees these packs, or they are refused.
+    if not db.session.scalar(sa.select(Office.active).where(Office.id == office_id).with_for_update(read=True)):
+        raise ReceivesNoMore
     require_quantity(quantity)
     note = require_reason(reference, field="reference")
     open_level(office_id, pack_id)
@@ -176,9 +181,9 @@ def require_physical(pack_id: int) -> StickerPack:
     return pack
 
 
-def require_quantity(quantity: int, *, least: int = 1, field: str = "quantity") -> None:
-    if not least <= quantity <= MOST:
-        raise QuantityInvalid(field=field, least=least, most=MOST)
+def require_quantity(quantity: int, *, least: int = 1, most: int = MOST, field: str = "quantity") -> None:
+    if not least <= quantity <= most:
+        raise QuantityInvalid(field=field, least=least, most=most)
 
 
 def require_reason(typed: str, *, field: str = "reason") -> str:

@@ -61,7 +61,8 @@ def _close(office: Office, by: By) -> None:
 @allowed("office", "campaign", "admin")
 def sheet_list(code: str) -> str:
     office = belonging.office_for(acting(), code)
-    return render_template("stickers/stock/sheets.html", office=office, sheets=sheets.of_office(office.id))
+    found = sheets.of_office(office.id)
+    return render_template("stickers/stock/sheets.html", office=office, sheets=found, names=sheets.closers(found))
 
 
 @blueprint.get("/sheets/<public_id>")
@@ -69,4 +70,4 @@ def sheet_list(code: str) -> str:
 def sheet(public_id: str) -> str:
     found = sheets.find(public_id)
     belonging.require_office(acting(), found.office_id)
-    return render_template("stickers/stock/sheet.html", sheet=found)
+    return render_template("stickers/stock/sheet.html", sheet=found, names=sheets.closers([found]))

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from core.db import db
 from core.errors import DomainError
+from staff.models import StaffMember
 from stickers.stock import services
 from stickers.stock.errors import NotCounted, UnknownSheet
 from stickers.stock.models import StockLevel, StockSheet, StockSheetLine
@@ -73,3 +74,10 @@ def of_office(office_id: int, limit: int = 30) -> list[StockSheet]:
     """The newest first."""
     query = sa.select(StockSheet).where(StockSheet.office_id == office_id).order_by(StockSheet.id.desc())
     return list(db.session.scalars(query.limit(limit)))
+
+
+def closers(sheets: Sequence[StockSheet]) -> dict[str, str]:
+    """The names of the members who closed them, by what stands on the sheet; without those who are none any more."""
+    query = sa.select(StaffMember.email, StaffMember.name)
+    found = db.session.execute(query.where(StaffMember.email.in_({sheet.closed_by for sheet in sheets})))
+    return {member.email: member.name for member in found}

@@ -47,6 +47,7 @@ def _transfer_page(found: StockTransfer, refusal: DomainError | None = None) -> 
     return render_template(
         "stickers/stock/transfer.html",
         transfer=found,
+        most_arrive=transfers.most_of(found),
         receives=receives,
         sends=sends,
         refusal=refusal,

@@ -52,12 +52,18 @@ def find(public_id: str) -> StockTransfer:
     return transfer
 
 
+def most_of(transfer: StockTransfer) -> int:
+    """How many may arrive: a parcel packed wrongly may hold a few more than its paper says, and not a warehouse."""
+    return min(2 * transfer.quantity + 10, services.MOST)
+
+
 def confirm(transfer: StockTransfer, arrived: int, *, reason: str, actor: str, now: datetime) -> None:
     """So many packs arrived; a difference from what was sent needs a reason and is a movement of its own.
 
-    Raises `TransferEnded`, `QuantityInvalid`, `ReasonMissing`, `TextTooLong`.
+    Raises `TransferEnded`, `QuantityInvalid` (also for far more than were sent: that is a slip of the finger),
+    `ReasonMissing`, `TextTooLong`.
     """
-    services.require_quantity(arrived, least=0, field="arrived")
+    services.require_quantity(arrived, least=0, most=most_of(transfer), field="arrived")
     difference = arrived - transfer.quantity
     note = services.require_reason(reason) if difference else services.text(reason)
     _end(transfer, "arrived", arrived=arrived, reason=note, ended_by=actor[:254], ended_at=now)
@@ -74,13 +80,13 @@ def confirm(transfer: StockTransfer, arrived: int, *, reason: str, actor: str, n
 
 def decline(transfer: StockTransfer, *, reason: str, actor: str, now: datetime) -> None:
     """The receiver does not take the packs: they are the sender's again. Raises `TransferEnded`, `ReasonMissing`,
-    `TextTooLong`."""
-    _return(transfer, "declined", services.require_reason(reason), actor, now)
+    `TextTooLong`, of the field `decline_reason`."""
+    _return(transfer, "declined", services.require_reason(reason, field="decline_reason"), actor, now)
 
 
 def cancel(transfer: StockTransfer, *, reason: str, actor: str, now: datetime) -> None:
-    """The sender does not send them after all. Raises `TransferEnded`, `TextTooLong`."""
-    _return(transfer, "cancelled", services.text(reason), actor, now)
+    """The sender does not send them after all. Raises `TransferEnded`, `TextTooLong` of the field `cancel_reason`."""
+    _return(transfer, "cancelled", services.text(reason, field="cancel_reason"), actor, now)
 
 
 def _return(transfer: StockTransfer, state: str, reason: str, actor: str, now: datetime) -> None:

@@ -126,6 +126,26 @@ def test_a_photo_of_the_code_is_a_pack_in_two_presses(
     assert (counter.status(code), counter.stock()) == ("redeemed", 9)
 
 
+@pytest.mark.parametrize(("start", "scripts"), [("/staff", True), ("/staff/counter", True), ("/staff/counter", False)])
+def test_a_scanner_at_a_counter_pc_and_enter_hand_over(
+    site: str, open_page: OpenPage, counter: Counter, code: str, start: str, scripts: bool
+) -> None:
+    page = open_page(DESK, scripts=scripts, scheme="dark", language="en")
+    sign_in(page, site, counter.actor.email)
+    page.goto(f"{site}{start}")
+    page.wait_for_function("document.activeElement.id === 'code'")
+    page.keyboard.type(code)
+    page.keyboard.press("Enter")
+    page.wait_for_selector("[data-verdict=valid]")
+    page.wait_for_function("document.activeElement.matches('.hand-over')")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("[data-verdict=done]")
+    page.click(".undo summary")
+    red = page.locator(".undo button").evaluate("button => getComputedStyle(button).color")
+    assert red == "rgb(255, 180, 168)", "the red that stands out from a dark background"
+    assert counter.status(code) == "redeemed"
+
+
 def test_a_code_before_the_camera_is_a_pack_in_one_press(
     site: str,
     open_page: OpenPage,

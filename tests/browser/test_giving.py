@@ -62,6 +62,28 @@ def test_from_the_page_through_payment_to_a_sticker_code(
     assert b"anna@example.by" in letters[0].read_bytes()
 
 
+@pytest.mark.parametrize("width", [PHONE, DESK])
+def test_how_to_collect_and_giving_it_away_stand_below_each_other_for_donor_and_friend(
+    site: str, house: House, open_page: Callable[..., Any], width: int
+) -> None:
+    token = house.given(2500)["token"]
+    page = open_page(width, language="ru")
+    page.goto(f"{site}/d/{token}")
+    for _ in ("donor", "friend"):
+        here, link = page.url, page.locator(".code-card .how a")
+        page.click(".code-card summary")
+        instruction, giving = page.locator(".how > p").bounding_box(), page.locator(".how > details").bounding_box()
+        assert instruction["y"] + instruction["height"] <= giving["y"]
+        page.click(".code-card summary")
+        link.click()
+        page.wait_for_url("**/offices*")
+        page.goto(here)
+        if "/d/" in here:
+            page.click(".code-card summary")
+            page.click(".code-card form button")
+            page.goto(page.input_value(".code-card input[readonly]"))
+
+
 def test_the_button_and_the_hint_follow_the_amount(site: str, open_page: Callable[..., Any]) -> None:
     page = open_page()
     page.goto(f"{site}/?lang=en")

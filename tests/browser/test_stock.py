@@ -58,6 +58,7 @@ def test_a_clerk_confirms_what_came_and_closes_the_shift_on_a_phone(
     assert fits(page)
     page.click("text=Count and confirm")
     assert fits(page)
+    page.fill("#arrived", page.locator("h1").inner_text().split()[0])
     page.click("button:has-text('Confirm')")
     page.wait_for_url("**/staff/stock/MINSK-01")
     assert level() == 25

@@ -112,7 +112,7 @@ def test_closing_an_office_that_has_packs_is_told_first(at_console: AtConsole, o
     assert (shown["region"], shown["active"], office().active) == ("Другая", "no", True)
     assert browser.post(EDIT, {**shown, "close_anyway": "yes"}).status_code == 303
     assert office().active is False
-    assert last_act()[3] == {"region": "Другая", "active": "no"}
+    assert last_act()[3] == {"region": "Другая", "active": "no", "packs left": 5, "transfers left": 1}
 
 
 def test_an_empty_office_is_closed_without_ado(at_console: AtConsole) -> None:

@@ -5,10 +5,14 @@ from collections.abc import Callable
 import sqlalchemy as sa
 from werkzeug.test import TestResponse
 
-from core.db import db
+from core.clock import utcnow
+from core.db import db, unit_of_work
 from offices.models import Office, Placement
 from ops.demo_offices import OFFICES
 from staff import audit
+from staff.models import AuditEntry
+from stickers.models import StickerPack
+from stickers.stock import services as stock
 from tests.console.conftest import OTHER, OWN, acts, make_link
 from tests.staff.console import Browser
 
@@ -21,12 +25,13 @@ GOOD = f"{HEADER}\nPINSK-01;Салон «Пина»;;;Пинск, ул. Лени
 BAD = f"{GOOD}PINSK-01;Салон;;;Витебск;;;Витебская область;yes\nVIT 2;;;;Витебск;;;Витебская область;maybe\n"
 
 
-def upload(browser: Browser, text: bytes, act: str) -> TestResponse:
+def upload(browser: Browser, text: bytes, act: str, **more: str) -> TestResponse:
     """Send the file. The body is built here: the test client leaves a large one's temporary file open."""
     browser.get("/staff/offices/import")
     lines = [
         *_part('name="csrf_token"', browser.token.encode()),
         *_part('name="act"', act.encode()),
+        *(line for name, value in more.items() for line in _part(f'name="{name}"', value.encode())),
         *_part('name="file"; filename="offices.csv"\r\nContent-Type: text/csv', text),
         b"--limit--\r\n",
     ]
@@ -89,6 +94,36 @@ def test_a_good_file_is_imported_and_written_down(at_console: AtConsole) -> None
     assert "The file is imported." in answer.text
     assert count_offices() == ALL + 1
     assert acts() == [("campaign@example.org", "offices.imported", "offices")]
+
+
+def is_open(code: str) -> bool:
+    db.session.rollback()
+    return bool(db.session.scalar(sa.select(Office.active).where(Office.code == code)))
+
+
+def test_closing_an_office_that_has_packs_is_named_asked_and_written_down(
+    at_console: AtConsole, offices: dict[str, int]
+) -> None:
+    pack = db.session.scalars(sa.select(StickerPack.id).where(StickerPack.code == "kind-words")).one()
+    with unit_of_work():
+        stock.receive(offices[OWN], pack, 7, reference="delivery", actor="a@example.org", now=utcnow())
+    browser = at_console("campaign")
+    rows = browser.get("/staff/offices.csv").data.decode("utf-8-sig").splitlines()
+    text = "\r\n".join(row.replace(",yes", ",no") if row.startswith((OWN, OTHER)) else row for row in rows).encode()
+    asked = upload(browser, text, "check")
+    assert "7 packs are still there." in asked.text
+    assert 'name="close_anyway"' in asked.text
+    refused = upload(browser, text, "import")
+    assert (refused.status_code, is_open(OWN), is_open(OTHER), acts()) == (422, True, True, [])
+    assert upload(browser, text, "import", close_anyway="yes").status_code == 200
+    assert (is_open(OWN), is_open(OTHER)) == (False, False)
+    changes = db.session.execute(
+        sa.select(AuditEntry.subject, AuditEntry.before, AuditEntry.after).where(AuditEntry.action == "office.changed")
+    )
+    assert {subject: (before["active"], after) for subject, before, after in changes} == {
+        f"office:{OWN}": ("yes", {"active": "no", "packs left": 7}),
+        f"office:{OTHER}": ("yes", {"active": "no"}),
+    }
 
 
 def test_a_large_file_is_taken_and_a_huge_one_refused(at_console: AtConsole) -> None:

@@ -20,10 +20,12 @@ import sqlalchemy as sa
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from flask import Flask
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
 from core import mail, outbox
 from core.db import db, unit_of_work
-from core.mail import InlineImage, Mail
+from core.mail import InlineImage, Mail, build
 from core.models import OutboxMessage
 from core.outbox import LEASE, MAX_ATTEMPTS, deliver, deliver_due, due, put
 
@@ -74,6 +76,17 @@ def read(data: bytes) -> EmailMessage:
     message = email.message_from_bytes(data, policy=email.policy.default)
     assert isinstance(message, EmailMessage)
     return message
+
+
+@given(st.lists(st.sampled_from(["новы", "эл.", "«Добрыя", "словы»", "R&D", '"Угол"', "2026-000001", "=?utf-8?q?x?="])))
+@example(["Пацвердзіце,", "калі", "ласка,", "новы", "адрас", "эл.", "пошты"])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_subject_arrives_as_it_was_written(app: Flask, words: list[str]) -> None:
+    subject = " ".join(words)
+    for to in (DONOR, "алеся@example.org"):
+        data = build(replace(LETTER, to=to, subject=subject), "<1@example.org>").as_bytes()
+        assert read(data)["Subject"] == subject
+        assert all(len(line) <= 78 for line in data.partition(b"\r\n\r\n")[0].split(b"\r\n"))
 
 
 # The row

@@ -19,8 +19,10 @@ from stickers.counter import looks
 from stickers.models import Redemption, RedemptionCode
 from stickers.services import set_codes
 from tests.console.conftest import acts
-from tests.counter.conftest import OTHER, OWN, Counter, check, fields_of, press, verdict_of
+from tests.counter.conftest import OTHER, OWN, PACK, Counter, check, fields_of, press, verdict_of
 from tests.staff.console import COMMAND, Browser, make_member
+
+STOCK = "/staff/stock"
 
 
 def change(model: type, **values: object) -> None:
@@ -410,3 +412,23 @@ def test_every_page_is_there_in_three_languages(till: Browser, counter: Counter,
     pages += [till.get("/staff/counter/shift"), till.get("/staff/counter/office")]
     assert [page.status_code for page in pages] == [200] * 6
     assert all(f'<html lang="{language}">' in page.text for page in pages)
+
+
+def test_when_the_office_is_closed_its_clerk_is_told_so_sends_the_rest_away_and_can_undo(
+    till: Browser, counter: Counter
+) -> None:
+    done = handed_over(till, counter.new_code())
+    with unit_of_work() as session:
+        session.execute(sa.update(Office).where(Office.id == counter.office.id).values(active=False))
+    front, shelf = till.get("/staff").text, till.get(f"{STOCK}/{OWN}").text
+    offices = till.get("/staff/counter", follow_redirects=True).text
+    for page in (front, offices):
+        assert "is closed: nothing is handed over or printed there any more" in page
+        assert "You do not belong to an office yet" not in page
+    assert (f"{STOCK}/{OWN}/close" in front, f"{STOCK}/{OWN}/{PACK}/send" in shelf) == (True, True)
+    assert f"{STOCK}/{OWN}/{PACK}/receive" not in shelf
+    form = {"nonce": "n", "quantity": "5", "reference": "TTN"}
+    assert till.post(f"{STOCK}/{OWN}/{PACK}/receive", form).status_code == 409
+    assert done in till.get("/staff/counter/shift").text
+    till.post(f"{done}/undo", {"reason": "a press too many"})
+    assert (verdict_of(till.get(done)), counter.stock()) == ("undone", 10)

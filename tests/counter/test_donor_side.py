@@ -1,6 +1,6 @@
 """What a donor sees of a hand-over: when and where, on the page and through the API."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,7 +10,8 @@ from core.clock import utcnow
 from core.db import unit_of_work
 from donations.models import Campaign
 from stickers import codes
-from tests.counter.conftest import OWN, Counter
+from tests.counter.conftest import OWN, Counter, check
+from tests.staff.console import Browser
 
 
 @pytest.fixture
@@ -54,3 +55,13 @@ def test_until_when_packs_are_handed_over_is_told_in_time_and_afterwards(
         shown = page(counter, donation)
         assert said in shown
         assert shown.count('class="qr"') == symbols
+
+
+def test_an_end_at_midnight_names_the_day_that_ends_then(
+    counter: Counter, donation: dict[str, Any], till: Browser
+) -> None:
+    with unit_of_work() as session:
+        session.execute(sa.update(Campaign).values(collect_until=datetime(2025, 11, 20, 21, tzinfo=UTC)))  # in Minsk
+    assert "Packs were handed over until November 20, 2025" in page(counter, donation)
+    shown = check(till, codes.read(told(counter, donation)["code"])).text
+    assert "Expired: the last day to collect packs was November 20, 2025<" in shown

@@ -7,9 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import sqlalchemy as sa
 from flask import Flask
+from markupsafe import escape
 
 from core.clock import utcnow
 from core.db import db, unit_of_work
+from core.i18n import Localized
 from core.mail import Mail
 from core.models import OutboxMessage, ThrottleCounter
 from core.throttle import window_end
@@ -24,6 +26,8 @@ from stickers.models import Redemption
 from tests.console.conftest import acts
 from tests.counter.conftest import OWN, Counter, NewClerk, check, press, verdict_of
 from tests.staff.console import Browser, make_member
+
+ODD_NAME = 'Салон R&D <"Угол">'
 
 
 def guess(counter: Counter, code: str = "", **instead: object) -> str:
@@ -248,6 +252,16 @@ def test_each_alert_is_written_in_the_language_of_who_reads_it(counter: Counter)
     for letter in written:
         assert counter.office.name.in_locale(letter.language) in letter.text
     assert [letter.subject for letter in written if letter.language == "en"] == ["Many unknown codes at one till"]
+
+
+def test_an_odd_name_of_an_office_stands_in_the_letter_as_it_is(counter: Counter) -> None:
+    make_member("campaign@example.org", "campaign")
+    with unit_of_work():
+        db.session.get_one(Office, counter.office.id).name = Localized({"ru": ODD_NAME})
+    raise_one(counter)
+    [letter] = [each for each in letters() if each]
+    assert ODD_NAME in letter.text
+    assert str(escape(ODD_NAME)) in letter.html
 
 
 def test_on_the_front_page_and_a_page_of_their_own_until_somebody_looks(app: Flask, counter: Counter) -> None:

@@ -189,3 +189,20 @@ class TestDownloadByCode:
         assert status == 422
         assert "typing mistake" in page
         assert 'value="K7M2P-4XR9"' in page
+
+
+def test_an_expired_code_stays_with_its_donor(donor: Donor, house: House) -> None:
+    donation = house.given(2500)
+    page = f"/d/{donation['token']}"
+    with unit_of_work():
+        house.row(donation).campaign.collect_until = utcnow()
+    db.session.remove()
+    assert "Give it to a friend" not in donor.read(page)
+    press(donor, f"{page}/codes/1/friend", status=409)
+    assert [each.status for each in codes_of(house.row(donation).id)] == ["issued"]
+
+
+def test_no_name_stands_twice_on_a_page_with_several_codes(donor: Donor, house: House) -> None:
+    names = re.findall(r'\sid="([^"]+)"', donor.read(f"/d/{house.given(6000)['token']}"))
+    assert "code-2" in names
+    assert len(names) == len(set(names))

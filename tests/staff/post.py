@@ -10,7 +10,7 @@ from flask import Flask
 
 from core.db import db
 
-LINK = re.compile(r"http://give\.test(/staff/[a-z]+/\S+)")
+LINK = re.compile(r"http://give\.test(/staff/[a-z]+/[^\s?]+)")
 
 
 def letters(app: Flask) -> list[EmailMessage]:

@@ -13,7 +13,7 @@ from core.db import db, unit_of_work
 from staff import errors, invitations, services
 from staff.models import AuditEntry, StaffMember
 from tests.staff.console import COMMAND, Browser, make_member
-from tests.staff.post import last_link, letters, link_in
+from tests.staff.post import last_link, letters, link_in, text_of
 
 CHOSEN = "four words of mine"
 SignedIn = Callable[..., Browser]
@@ -54,6 +54,19 @@ def test_an_invited_person_chooses_name_and_password_and_is_in(app: Flask) -> No
     assert (found().state, found().name, found().role_names()) == ("active", "Anna", frozenset({"office", "campaign"}))
     assert Browser(app).sign_in("new@example.org", CHOSEN).status_code == 302
     assert actions() == ["staff.invited", "staff.joined", "staff.signed_in", "staff.signed_in"]
+
+
+def test_the_letter_says_who_invites_calls_nobody_by_the_mailbox_and_leads_on_in_its_language(app: Flask) -> None:
+    boss = make_member("boss@example.org", "admin")
+    with unit_of_work():
+        by = {"actor": boss, "address": "10.0.0.1"}
+        invitations.invite_member("new@example.org", "", ["office"], locale="be", now=utcnow(), **by)
+    [letter] = letters(app)
+    text = text_of(letter)
+    assert "boss (boss@example.org)" in text
+    assert "new!" not in text
+    [address] = [word for word in text.split() if link_in(letter) in word]
+    assert '<html lang="be">' in Browser(app).get(address.removeprefix("http://give.test")).text
 
 
 def test_nobody_signs_in_as_who_was_only_invited(app: Flask) -> None:

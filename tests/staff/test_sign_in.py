@@ -356,3 +356,10 @@ def test_every_message_of_the_library_that_can_be_shown_is_ours(app: Flask) -> N
     assert len(possible) > 5
     assert possible - set(MESSAGES) - OF_WHAT_IS_OFF == set()
     assert all(app.config[f"SECURITY_MSG_{name}"] is message for name, message in MESSAGES.items())
+
+
+def test_pages_of_signing_in_are_stored_nowhere(app: Flask) -> None:
+    browser = Browser(app)
+    browser.sign_in(make_member("office@example.org", "office"))
+    for path in ("/staff/login", "/staff/confirm", "/staff/password"):
+        assert browser.get(path).headers.getlist("Cache-Control") == ["no-store"]

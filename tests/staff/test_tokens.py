@@ -16,7 +16,7 @@ from core.db import db, unit_of_work
 from core.schemas import Blueprint
 from staff import audit, errors, services, tokens
 from staff.access import acting, allowed
-from staff.models import ApiToken, AuditEntry
+from staff.models import ApiToken, AuditEntry, MemberRole
 from tests.staff.console import COMMAND, Browser, make_member
 
 Ask = Callable[..., TestResponse]
@@ -165,6 +165,58 @@ def test_a_token_of_another_scope_is_told_which_one_it_lacks(probe: Ask) -> None
 def test_a_member_who_lost_the_role_takes_the_token_along(probe: Ask) -> None:
     secret = make_token(make_member(CLERK, "campaign"), "codes:redeem")
     assert refusal(probe(secret)) == (403, "forbidden")
+
+
+def change_roles(*roles: str) -> None:
+    with unit_of_work():
+        services.edit_member(CLERK, name="Clerk", roles=roles, now=utcnow(), **COMMAND)
+    db.session.remove()
+
+
+def test_other_roles_end_the_tokens_and_a_new_name_does_not(probe: Ask) -> None:
+    secret = make_token(make_member(CLERK, "office"), "codes:redeem")
+    change_roles("office")
+    assert probe(secret).status_code == 200
+    change_roles("office", "admin")
+    assert refusal(probe(secret)) == (401, "token_invalid")
+    ended = db.session.scalars(sa.select(AuditEntry).where(AuditEntry.action == "token.revoked")).one()
+    assert (ended.actor, ended.subject) == ("command line", f"staff:{CLERK}")
+    assert stored().revoked_at is not None
+
+
+def test_a_token_is_made_by_the_roles_of_that_moment(app: Flask) -> None:
+    make_member(CLERK, "office")
+    with pytest.raises(errors.ScopeNotYours), unit_of_work() as session:
+        member = services.require_member(CLERK)
+        assert member.role_names() == {"office"}
+        others = sa.update(MemberRole).values(name="finance")  # as another process does, while the form is sent
+        session.execute(others.execution_options(synchronize_session=False))
+        tokens.make_token(member, "till", ["codes:redeem"], None, now=utcnow(), **COMMAND)
+
+
+def give_app(secret: str) -> None:
+    with unit_of_work():
+        member = services.require_member(CLERK)
+        member.totp_secret, member.totp_since = secret, utcnow()
+    db.session.remove()
+
+
+def test_a_token_opens_nothing_while_its_member_lacks_the_second_factor_that_must_be(app: Flask, probe: Ask) -> None:
+    secret = make_token(make_member(CLERK, "admin"), "codes:redeem")
+    app.config["STAFF_SECOND_FACTOR"] = True
+    assert refusal(probe(secret)) == (401, "token_invalid")
+    give_app("kept elsewhere")
+    assert probe(secret).status_code == 200
+
+
+def test_a_reset_second_factor_ends_the_tokens(app: Flask, probe: Ask) -> None:
+    secret = make_token(make_member(CLERK, "admin"), "codes:redeem")
+    give_app("kept elsewhere")
+    with unit_of_work():
+        services.reset_second_factor(CLERK, now=utcnow(), **COMMAND)
+    db.session.remove()
+    give_app("a new one")
+    assert refusal(probe(secret)) == (401, "token_invalid")
 
 
 def test_a_session_does_not_open_the_api(app: Flask, probe: Ask) -> None:

@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from markupsafe import escape
 
 from core import outbox
 from core.clock import utcnow
 from core.db import db, unit_of_work
+from core.i18n import Localized
 from core.models import OutboxMessage
 from offices.models import Office
 from staff.models import StaffMember
@@ -73,6 +75,19 @@ def test_a_fall_to_the_mark_is_told_once_to_the_office_and_the_team(
     alerts.sweep()
     assert len(letters(settings)) == 2
     assert raised() == 1
+
+
+def test_an_odd_name_of_an_office_stands_in_the_letter_as_it_is(
+    staff: None, offices: dict[str, int], stocked: Stocked, settings: dict[str, Any]
+) -> None:
+    odd = 'Салон R&D <"Угол">'
+    with unit_of_work():
+        db.session.get_one(Office, offices[OWN]).name = Localized({"ru": odd})
+    damage(stocked(OWN, PACK, 8), 3)
+    letter = written(settings)[0]
+    assert odd in letter["Subject"]
+    assert odd in letter.get_body(["plain"]).get_content()
+    assert str(escape(odd)) in letter.get_body(["html"]).get_content()
 
 
 def test_each_is_told_in_their_own_language(staff: None, stocked: Stocked, settings: dict[str, Any]) -> None:

@@ -137,8 +137,11 @@ def test_packs_travel_and_arrive(
     page = f"/staff/stock/transfers/{newest_transfer().public_id}"
     assert clerk.post(f"{page}/confirm", {"nonce": "n", "arrived": "4"}).status_code == 403  # not theirs to confirm
     receiver = at_console("campaign")
+    assert re.search(r'name="arrived"[^>]*value="\d', receiver.get(page).text) is None  # to be counted, not copied
     answer = fill(receiver, page, f"{page}/confirm", arrived="3", reason="")
     assert answer.status_code == 422  # a difference needs a reason
+    answer = fill(receiver, page, f"{page}/confirm", arrived="100000", reason="so many")
+    assert (answer.status_code, 'id="arrived-error"' in answer.text) == (422, True)
     fill(receiver, page, f"{page}/confirm", arrived="3", reason="the box was open")
     assert movements(there) == [("arrived", 4, 4), ("variance", -1, 3)]
     assert level(here) == 6
@@ -149,6 +152,16 @@ def test_packs_travel_and_arrive(
     assert clerk.post(f"{page}/cancel", {"nonce": "another"}).status_code == 409
     assert (level(here), level(there)) == (6, 3)
     assert faults() == []
+
+
+def test_who_declines_without_a_reason_is_told_there(clerk: Browser, at_console: AtConsole, stocked: Stocked) -> None:
+    stocked(OWN, PACK, 10)
+    fill(clerk, f"/staff/stock/{OWN}/{PACK}/send", quantity="4", office=OTHER)
+    page = f"/staff/stock/transfers/{newest_transfer().public_id}"
+    answer = fill(at_console("campaign"), page, f"{page}/decline", decline_reason=" ")
+    assert answer.status_code == 422
+    assert ('id="decline_reason-error"' in answer.text, 'id="reason-error"' in answer.text) == (True, False)
+    assert newest_transfer().state == "on_the_way"
 
 
 @pytest.mark.parametrize(("act", "state"), [("cancel", "cancelled"), ("decline", "declined")])
@@ -178,7 +191,7 @@ def test_the_shift_is_closed_with_a_sheet_that_stays(clerk: Browser, stocked: St
     assert answer.status_code == 303
     sheet = clerk.get(answer.location).text
     assert "gift to a child" in sheet
-    assert CLERK in sheet
+    assert re.search(r"<dt>Closed by</dt>\s*<dd>office</dd>", sheet), "the name, as said before"
     assert movements(words)[-1] == ("counted", -1, 11)
     assert movements(hearts)[-1] == ("counted", 0, 3)
     kept = db.session.scalars(sa.select(StockSheet)).one()

@@ -125,7 +125,8 @@ def test_a_shift_by_the_names_of_its_packs(stocked: Stocked) -> None:
         lines = [Counted(words[1], 12, 11, "gift"), Counted(hearts[1], 3, 3)]
         sheet = acts.close_shift(office_by_code(HERE), lines, note="quiet day", by=by()).public_id
     before = {"level kind-words": 12, "level brave-hearts": 3}
-    after = {"office": HERE, "note": "quiet day", "level kind-words": 11, "level brave-hearts": 3}
+    about = {"office": HERE, "note": "quiet day", "reason kind-words": "gift"}
+    after = {**about, "level kind-words": 11, "level brave-hearts": 3}
     assert newest() == ("stock.shift_closed", f"stock_sheet:{sheet}", before, after)
 
 
