@@ -56,9 +56,8 @@ def check() -> None:
     """Compare all sums with the postings; fails when any differs, a line for each dimension."""
     if found := summaries.check(utcnow()):
         lines = "".join(f"\n  {each}" for each in found)
-        raise click.ClickException(
-            f"sums differ from the postings:{lines}\nOnce all entries are right, flask finance rebuild-summaries makes them anew"
-        )
+        then = "Once all entries are right, flask finance rebuild-summaries makes them anew"
+        raise click.ClickException(f"sums differ from the postings:{lines}\n{then}")
     click.echo("all sums equal the postings")
 
 

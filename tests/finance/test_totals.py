@@ -232,7 +232,7 @@ def test_what_differs_on_many_days_is_told_once_for_each_dimension(booked: Any) 
             "Error: sums differ from the postings:",
             f"  office: {span}",
             f"  mix (office, medium, language, provider): {span}",
-            "flask finance rebuild-summaries makes them anew",
+            "Once all entries are right, flask finance rebuild-summaries makes them anew",
         ],
     )
 
