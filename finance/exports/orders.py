@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Self
+from zoneinfo import ZoneInfo
 
 from core.i18n import DEFAULT_LOCALE, LOCALES
 from finance.exports import errors
@@ -42,6 +43,10 @@ class Order:
         days = [day.isoformat() for day in (self.filters.first, self.filters.last) if day]
         moment = f"{self.filters.as_of:%Y%m%dT%H%M%SZ}"
         return f"{'_'.join([self.dataset, *days, moment])}.{WRITERS[self.format].ending}"
+
+    def last_zone(self, now: datetime) -> str:
+        """Of the zones that its days are cut in, the one where a day ends last."""
+        return min(self.of.zones(self.filters), key=lambda zone: (now.astimezone(ZoneInfo(zone)).utcoffset(), zone))
 
     def options(self) -> dict[str, Any]:
         """For the export's row; `read` makes the same order of it."""

@@ -1,8 +1,9 @@
 """Exports that are made again and again: for each day, week or month that has ended, once.
 
-A period is over at its last midnight in the zone of the report. It is due some hours later, when the facts of its last
-evening have come in. What was missed while no worker ran is made afterwards, each period once. While whoever wants it
-may have no exports, or what it is about is not there, it is stopped: nothing is made, and nothing afterwards.
+A period is over at its last midnight, in the zone of the report where that comes last. It is due some hours later, when
+the facts of its last evening have come in. What was missed while no worker ran is made afterwards, each period once.
+While whoever wants it may have no exports, or what it is about is not there, it is stopped: nothing is made, then or
+afterwards.
 """
 
 from collections.abc import Iterator, Mapping
@@ -23,6 +24,7 @@ from finance.filters import DEFAULT_ZONE, day_start
 from staff.access import Actor
 
 WAIT = timedelta(hours=6)
+HALF_A_DAY = timedelta(hours=12)  # after a midnight of the zone of then, it is the same day in that of now
 MOST_AT_ONCE = 31  # periods that are caught up for one schedule at a time
 KEPT_OUT = ("first", "last", "as_of", "names")
 
@@ -57,7 +59,7 @@ def last_period(rhythm: str, now: datetime, zone: str) -> tuple[date, date]:
 def periods(rhythm: str, made_until: datetime, now: datetime, zone: str) -> Iterator[tuple[date, date]]:
     """Those that are due and have not been made, oldest first."""
     newest, _ = last_period(rhythm, now, zone)
-    first = _begin(rhythm, local_day(made_until, zone))
+    first = _begin(rhythm, local_day(made_until + HALF_A_DAY, zone))
     while first <= newest:
         following = _after(rhythm, first)
         yield first, following - timedelta(days=1)
@@ -77,8 +79,8 @@ def add_schedule(options: Mapping[str, Any], rhythm: str, actor: Actor, now: dat
     first, last = last_period(rhythm, now, "UTC")
     order = Order.read({**kept, "first": first.isoformat(), "last": last.isoformat()}, now)  # what is wrong shows now
     kept = {name: value for name, value in order.options().items() if name not in KEPT_OUT}
-    begin = _begin(rhythm, local_day(now, order.filters.zone))
-    made_until = day_start(begin, order.filters.zone)
+    zone = order.last_zone(now)
+    made_until = day_start(_begin(rhythm, local_day(now, zone)), zone)
     assert made_until is not None
     schedule = ExportSchedule(rhythm=rhythm, options=kept, member_id=actor.id, created_at=now, made_until=made_until)
     db.session.add(schedule)
@@ -152,7 +154,7 @@ def order_missing(schedule_id: int, now: datetime) -> list[int]:
         _, last = last_period(schedule.rhythm, now, DEFAULT_ZONE)
         _moved(schedule_id, day_start(last, DEFAULT_ZONE, days=1))
         return []
-    zone = _read(schedule, *last_period(schedule.rhythm, now, DEFAULT_ZONE), now).filters.zone
+    zone = _read(schedule, *last_period(schedule.rhythm, now, "UTC"), now).last_zone(now)
     ordered = []
     for first, last in list(periods(schedule.rhythm, schedule.made_until, now, zone))[:MOST_AT_ONCE]:
         ordered += _order_one(schedule, first, last, now)

@@ -15,6 +15,8 @@ from core.i18n import LANGUAGE_NAMES
 from finance import strays
 from finance.names import ENTRY_NAMES, entry_name
 from finance.totals_names import CHANNEL_NAMES, SPECIAL
+from ledger.corrections import TAKEN_BACK
+from ledger.services import CORRECTED
 from offices.labels import MEDIA_NAMES
 from payments.base import SettlementKind
 
@@ -69,7 +71,10 @@ def range_text(options: Mapping[str, Any]) -> str:
 def _entry_kinds() -> dict[str, Any]:
     beside = [prefix + kind for prefix in (strays.PREFIX, strays.ASIDE) for kind in SettlementKind]
     kinds = [*ENTRY_NAMES, *beside]
-    return {kind: entry_name(kind) for kind in [*kinds, *(f"{each}_placed" for each in kinds)]}
+    kinds += [f"{each}_placed" for each in kinds]
+    times = ("", *(f"_{number}" for number in range(2, 10)))
+    mended = [each + what + time for each in kinds for what in (TAKEN_BACK, CORRECTED) for time in times]
+    return {kind: entry_name(kind) for kind in [*kinds, *mended]}
 
 
 ENTRY_KINDS = _entry_kinds()

@@ -12,7 +12,8 @@ from zoneinfo import ZoneInfo
 import pypdf
 import pytest
 import sqlalchemy as sa
-from flask import Flask
+from flask import Flask, current_app
+from flask_migrate import downgrade, upgrade
 
 from app import create_app
 from core.db import db, unit_of_work
@@ -20,19 +21,24 @@ from core.i18n import Localized
 from core.money import Money
 from donations.models import Campaign, Donation, Payment, Receipt
 from finance import drill, summaries
+from finance.exports import schedules
 from finance.exports.datasets.statement import other_zones
+from finance.exports.models import Export
+from finance.exports.orders import Order
 from finance.filters import Filters
 from finance.models import SettlementLine
+from finance.summary_models import ReportSum
 from finance.totals import totals
-from ledger import accounts
-from ledger.models import Fund
+from ledger import accounts, sums
+from ledger.models import AccountSum, Fund, SumsMark
 from ledger.services import Source, post_entry, transfer
 from tests import databases
-from tests.finance.exports.conftest import made
+from tests.finance.exports.conftest import made, sign_in
 
 ZONES = {"minsk": "Europe/Minsk", "warsaw": "Europe/Warsaw", "york": "America/New_York"}
 # Clocks are put forward in Warsaw on the first, and back in New York on the second, where a month ends, too.
 CHANGES = (date(2026, 3, 29), date(2026, 11, 1))
+BEFORE = "0015"  # the migration before that of report days
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 EUR = "EUR"
 Gifts = list[tuple[str, datetime, int]]  # campaign, moment, cents
@@ -269,3 +275,49 @@ def test_a_statement_has_months_of_the_books_and_says_so(gifts: Gifts, tmp_path:
     assert "page of totals" not in text(fund="east")
     quiet = Filters(as_of=NOON, first=date(2026, 5, 1), last=date(2026, 5, 31))
     assert other_zones(quiet) == ()
+
+
+def test_a_regular_export_waits_until_the_day_has_ended_everywhere(gifts: Gifts) -> None:
+    evening = datetime(2026, 11, 2, 4, tzinfo=UTC)  # the 1st is over in Minsk and in Warsaw, not in New York
+    order = Order.read({"dataset": "donations", "first": "2026-11-01", "last": "2026-11-01"}, evening)
+    assert order.last_zone(evening) == "America/New_York"
+    assert Order.read({"dataset": "payouts"}, evening).last_zone(evening) == "Europe/Minsk"
+    since = datetime(2026, 10, 31, 21, tzinfo=UTC)  # midnight in Minsk, when it had the only campaign
+    zone = order.last_zone(evening)
+    assert list(schedules.periods("daily", since, evening + schedules.WAIT, zone)) == []
+    morning = datetime(2026, 11, 2, 5, tzinfo=UTC)
+    first = date(2026, 11, 1)
+    assert list(schedules.periods("daily", since, morning + schedules.WAIT, zone)) == [(first, first)]
+
+
+def test_the_page_of_a_statement_says_which_days_it_has(gifts: Gifts) -> None:
+    browser = sign_in(current_app._get_current_object(), "finance")  # type: ignore[attr-defined]
+    october = {"dataset": "statement", "format": "csv", "first": "2026-10-01", "last": "2026-10-31", "locale": "en"}
+    pages = {}
+    for fund in ("east", "west"):
+        browser.get("/staff/exports")
+        assert browser.post("/staff/exports", {**october, "fund": fund}).status_code == 303
+        newest = sa.select(Export.public_id).order_by(Export.id.desc()).limit(1)
+        pages[fund] = browser.get(f"/staff/exports/{db.session.scalar(newest)}").text
+    assert "here also America/New_York, Europe/Warsaw" in pages["west"]
+    assert "here also" not in pages["east"]
+
+
+def test_sums_of_days_cut_by_an_older_rule_are_forgotten(gifts: Gifts) -> None:
+    summaries.catch_up(NOON)
+    db.session.remove()
+    downgrade(revision=BEFORE)
+    assert (sums.summed_until(), _kept()) == (sums.BEGINNING, 0)
+    wrong = "INSERT INTO account_sums (account_id, recorded_on, campaign_id, debit_minor, credit_minor, gifts)"
+    with unit_of_work() as session:
+        session.execute(sa.text(f"{wrong} SELECT MIN(id), '2026-03-29', 0, 1, 0, 0 FROM accounts"))
+        session.execute(sa.update(SumsMark).values(until=NOON))
+    upgrade()
+    assert (sums.summed_until(), _kept()) == (sums.BEGINNING, 0)
+    db.session.remove()
+
+
+def _kept() -> int:
+    db.session.rollback()
+    tables = (AccountSum, ReportSum)
+    return sum(db.session.scalar(sa.select(sa.func.count()).select_from(table)) or 0 for table in tables)
