@@ -14,8 +14,9 @@ from core.db import db, insert_if_absent, unit_of_work
 from core.money import Money
 from donations.models import Payment
 from finance.models import VOID, PayoutRecord, SettlementLine
+from finance.payouts import record_payout
 from finance.run_models import SettlementMark
-from finance.services import PAYOUT_ENDED, PAYOUT_KINDS, record_payout, record_settlement
+from finance.services import PAYOUT_ENDED, PAYOUT_KINDS, record_settlement
 from ledger.models import LedgerException
 from ledger.services import close_exception, open_exception
 from payments.base import PaymentProvider, ProviderRefused, Settlement

@@ -12,7 +12,7 @@ from core.db import db, insert_if_absent
 from core.money import Money
 from donations.models import Dispute, Payment, Refund
 from finance.findings import Finding, open_finding
-from finance.models import PayoutRecord, PayoutState, SettlementLine
+from finance.models import SettlementLine
 from finance.strays import ASIDE as ASIDE_KIND
 from finance.strays import PREFIX as STRAY_KIND
 from finance.strays import aside_lines, stray_behind, stray_lines
@@ -29,11 +29,10 @@ from ledger.services import (
     reverse_entry,
     transfer,
 )
-from payments.base import Payout, Settlement, SettlementKind
+from payments.base import Settlement, SettlementKind
 
 PAYOUT_KINDS = (SettlementKind.PAYOUT, SettlementKind.PAYOUT_FAILURE)
 PAYOUT_ENDED = ("failed", "canceled")
-PAGE = 500
 WAITING_KINDS = ("unmatched_settlement", "missing_event")
 
 
@@ -118,53 +117,6 @@ def waiting_kind(row: SettlementLine) -> str:
     return "missing_event" if row.kind == SettlementKind.CHARGE else "unmatched_settlement"
 
 
-def record_payout(provider: str, payout: Payout, lines: list[Settlement], now: datetime) -> None:
-    """Keep a payout's present state, and which of the lines recorded before it consists of."""
-    values = {
-        "currency": payout.amount.currency,
-        "amount_minor": payout.amount.minor,
-        "state": payout.state,
-        "arrives_at": payout.arrives_at,
-    }
-    if not insert_if_absent(PayoutRecord, provider=provider, ref=payout.ref, created_at=payout.created_at, **values):
-        db.session.execute(
-            sa.update(PayoutRecord)
-            .where(
-                PayoutRecord.provider == provider,
-                PayoutRecord.ref == payout.ref,
-                PayoutRecord.state.not_in(PAYOUT_ENDED),  # a slower worker may have read it before it ended
-            )
-            .values(**values)
-        )
-    _keep_state(provider, payout, now)
-    # In one order for all workers: two that record the same lines must wait for each other, not block each other.
-    refs = sorted(line.ref for line in lines)
-    for start in range(0, len(refs), PAGE):
-        db.session.execute(
-            sa.update(SettlementLine)
-            .where(
-                SettlementLine.provider == provider,
-                SettlementLine.ref.in_(refs[start : start + PAGE]),
-                SettlementLine.payout_ref.is_distinct_from(payout.ref),
-            )
-            .values(payout_ref=payout.ref, payout_recorded_at=now)
-        )
-
-
-def _keep_state(provider: str, payout: Payout, now: datetime) -> None:
-    """That its row says so since now: reports of a past moment must tell what was known then."""
-    said = sa.select(PayoutRecord.id).where(
-        PayoutRecord.provider == provider,
-        PayoutRecord.ref == payout.ref,
-        PayoutRecord.state == payout.state,
-        PayoutRecord.arrives_at == payout.arrives_at,
-    )
-    if (payout_id := db.session.scalar(said)) is not None:
-        insert_if_absent(
-            PayoutState, payout_id=payout_id, state=payout.state, arrives_at=payout.arrives_at, recorded_at=now
-        )
-
-
 def post_line(row: SettlementLine, now: datetime) -> bool:
     """Post a line if everything it is about is known; whether it was posted."""
     booking = _booking(row)
@@ -189,7 +141,7 @@ def _booking(row: SettlementLine, payer: str | None = None) -> _Booking | None:
     donation_id = origin.payment.donation_id if origin else None
     if row.kind in PAYOUT_KINDS:
         return _Booking(row.kind, transfer(accounts.transit(row.provider, row.currency), provider_account, -net))
-    if _is_only_fee(row) and (origin or _names_something(row)):
+    if is_only_fee(row) and (origin or _names_something(row)):
         if origin is None or (ratio := _ratio_of(origin.payment)) is None:
             return None
         return _Booking(row.kind, _fee_lines(row, origin.payment, ratio, payer), donation_id)
@@ -312,7 +264,8 @@ def _origin_of(row: SettlementLine) -> _Origin | None:
     return None
 
 
-def _is_only_fee(row: SettlementLine) -> bool:
+def is_only_fee(row: SettlementLine) -> bool:
+    """Whether a line takes a fee and moves nothing else."""
     return row.kind == SettlementKind.FEE or (row.kind != SettlementKind.OTHER and not row.amount_minor)
 
 
@@ -395,15 +348,10 @@ def post_waiting_line(line_id: int, now: datetime) -> None:
         _matched(row, now)
 
 
-def is_only_fee(row: SettlementLine) -> bool:
-    """Whether a line takes a fee and moves nothing else."""
-    return _is_only_fee(row)
-
-
 def settled_lines(
     row: SettlementLine, payment: Payment, gross: Money, ratio: tuple[Money, Money] | None
 ) -> list[Line] | None:
     """What a line of this payment posts; None when that needs the ratio of a payment that is not settled yet."""
-    if not _is_only_fee(row):
+    if not is_only_fee(row):
         return _conversion_lines(row, _Origin(payment, gross))
     return None if ratio is None else _fee_lines(row, payment, ratio)

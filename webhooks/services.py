@@ -13,7 +13,8 @@ from core.errors import DomainError
 from donations.state import PaymentUnknown, apply_dispute_fact, apply_payment_fact, apply_refund_fact
 from finance.fetching import record_lines
 from finance.models import SettlementLine
-from finance.services import post_named_lines, record_payout
+from finance.payouts import record_payout
+from finance.services import post_named_lines
 from ledger.services import close_exception, open_exception
 from payments.base import (
     DisputeFact,
