@@ -21,6 +21,7 @@ from finance import drill, names
 from finance.charts import Bar, bars, lying_bars
 from finance.exports.making import unproven
 from finance.exports.orders import Order
+from finance.facts import zones_of
 from finance.filters import DIRECT, ELSEWHERE, NOBODY, Filters, day_start, parse, parse_moment
 from finance.totals import TIMES, Report, Row, grand_totals, periods, require_dimension, totals
 from finance.totals_names import CHANNEL_NAMES, DIMENSION_NAMES, FIGURE_NAMES, SPECIAL, labels, short_label
@@ -59,6 +60,7 @@ def choices() -> dict[str, Any]:
         "medium_choices": [("", _("All")), *MEDIA_NAMES.items(), (DIRECT, SPECIAL[DIRECT]), (NOBODY, SPECIAL[NOBODY])],
         "language_choices": [("", _("All")), *LANGUAGE_NAMES.items()],
         "region_choices": [("", _("All")), *((each, each) for each in queries.regions()), *words],
+        "zones_of": zones_of,
         "words": {"direct": DIRECT, "elsewhere": ELSEWHERE, "nobody": NOBODY},
         "money": lambda minor, currency: format_money(Money(minor, currency)),
     }

@@ -65,6 +65,10 @@ class NamesNotAllowed(DomainError):
     text = _l("Names of donors are for finance staff only.")
 
 
+class NamesEachTime(NamesNotAllowed):
+    text = _l("Regular exports have no names of donors: they are asked for by a person, each time.")
+
+
 class NamesNotHere(Invalid):
     code = "names_not_here"
     text = _l("There are no names of donors in this.")

@@ -16,7 +16,7 @@ from core.clock import local_day
 from core.db import db, insert_if_absent, rows_changed
 from core.errors import DomainError
 from core.ids import new_public_id
-from finance.exports.errors import NamesNotAllowed, OrdererGone, RhythmUnknown, ScheduleGoesOn, UnknownSchedule
+from finance.exports.errors import NamesEachTime, OrdererGone, RhythmUnknown, ScheduleGoesOn, UnknownSchedule
 from finance.exports.models import RHYTHMS, Export, ExportSchedule
 from finance.exports.orders import Order
 from finance.exports.services import may_have_exports
@@ -69,12 +69,12 @@ def periods(rhythm: str, made_until: datetime, now: datetime, zone: str) -> Iter
 def add_schedule(options: Mapping[str, Any], rhythm: str, actor: Actor, now: datetime) -> ExportSchedule:
     """From now on: the first one is made for the period that goes on now.
 
-    Raises `RhythmUnknown`, `NamesNotAllowed` (names are asked for by a person, each time), and what `Order.read` does.
+    Raises `RhythmUnknown`, `NamesEachTime`, and what `Order.read` does.
     """
     if rhythm not in RHYTHMS:
         raise RhythmUnknown(field="rhythm")
     if options.get("names"):
-        raise NamesNotAllowed(field="names")
+        raise NamesEachTime(field="names")
     kept = {name: value for name, value in options.items() if name not in KEPT_OUT}
     first, last = last_period(rhythm, now, "UTC")
     order = Order.read({**kept, "first": first.isoformat(), "last": last.isoformat()}, now)  # what is wrong shows now

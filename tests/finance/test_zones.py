@@ -38,7 +38,7 @@ from tests.finance.exports.conftest import made, sign_in
 ZONES = {"minsk": "Europe/Minsk", "warsaw": "Europe/Warsaw", "york": "America/New_York"}
 # Clocks are put forward in Warsaw on the first, and back in New York on the second, where a month ends, too.
 CHANGES = (date(2026, 3, 29), date(2026, 11, 1))
-BEFORE = "0015"  # the migration before that of report days
+BEFORE = "0017"  # the migration before that of report days
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 EUR = "EUR"
 Gifts = list[tuple[str, datetime, int]]  # campaign, moment, cents
@@ -301,6 +301,9 @@ def test_the_page_of_a_statement_says_which_days_it_has(gifts: Gifts) -> None:
         pages[fund] = browser.get(f"/staff/exports/{db.session.scalar(newest)}").text
     assert "here also America/New_York, Europe/Warsaw" in pages["west"]
     assert "here also" not in pages["east"]
+    told = "zone of its campaign: America/New_York, Europe/Minsk, Europe/Warsaw."
+    assert told in browser.get("/staff/totals?by=day").text
+    assert "zone of its campaign" not in browser.get("/staff/totals?by=day&campaign=minsk").text
 
 
 def test_sums_of_days_cut_by_an_older_rule_are_forgotten(gifts: Gifts) -> None:
