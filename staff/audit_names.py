@@ -103,6 +103,11 @@ NAMES: dict[str, Any] = {
     "exception.charged_to_fund": _l("Charged to a fund's fees"),
     "exception.linked": _l("Payment linked to a donation"),
     "exception.retried": _l("Event tried again"),
+    "books.figures": _l("The provider's figures taken"),
+    "books.entry_back": _l("Entry taken back"),
+    "books.line_out": _l("Provider's line taken out"),
+    "books.book": _l("Entry booked"),
+    "books.rebook": _l("Entry corrected"),
     "export.ordered": _l("Export ordered"),
     "export.ordered_again": _l("Export ordered again"),
     "export.cancelled": _l("Export cancelled"),
@@ -110,6 +115,7 @@ NAMES: dict[str, Any] = {
     "export.refused": _l("Export refused to somebody"),
     "export_schedule.added": _l("Export by e-mail set up"),
     "export_schedule.ended": _l("Export by e-mail ended"),
+    "export_schedule.taken_over": _l("Export by e-mail taken over"),
 }
 
 

@@ -160,7 +160,7 @@ def _add_schedule(rhythm: str) -> ResponseReturnValue:
     actor, now = acting(), utcnow()
     with unit_of_work():
         schedule = schedules.add_schedule(request.form, rhythm, actor, now)
-        _record_of_schedule(actor, "added", schedule, after={"rhythm": rhythm, **schedule.options})
+        _record_of_schedule(actor, "export_schedule.added", schedule, after={"rhythm": rhythm, **schedule.options})
     flash(_("From now on you get an e-mail with a link each time."), "good")
     return redirect(url_for(".list_page"), code=303)
 
@@ -174,7 +174,7 @@ def end_schedule(public_id: str) -> ResponseReturnValue:
         if not schedules.is_shown(schedule, schedules.why_stopped(schedule, now), actor):
             raise NotYourExport
         schedules.end_schedule(schedule, now)
-        _record_of_schedule(actor, "ended", schedule)
+        _record_of_schedule(actor, "export_schedule.ended", schedule)
     flash(_("It will not be made again."), "good")
     return redirect(url_for(".list_page"), code=303)
 
@@ -188,14 +188,14 @@ def take_over_schedule(public_id: str) -> ResponseReturnValue:
         schedule = schedules.find_schedule(public_id)
         before = {"member": schedule.member.email}
         schedules.take_over(schedule, actor, utcnow())
-        _record_of_schedule(actor, "taken_over", schedule, before=before, after={"member": actor.email})
+        _record_of_schedule(actor, "export_schedule.taken_over", schedule, before=before, after={"member": actor.email})
     flash(_("From now on you get an e-mail with a link each time."), "good")
     return redirect(url_for(".list_page"), code=303)
 
 
 def _record_of_schedule(actor: Actor, act: str, schedule: ExportSchedule, **values: Mapping[str, object]) -> None:
     subject = f"export_schedule:{schedule.public_id}"
-    audit.record(actor.email, f"export_schedule.{act}", subject, now=utcnow(), address=actor.address, **values)
+    audit.record(actor.email, act, subject, now=utcnow(), address=actor.address, **values)
 
 
 def _export_for(actor: Actor, public_id: str) -> Export:
