@@ -53,6 +53,9 @@ def new_message_id() -> str:
 
 
 def _encoded(subject: str) -> str:
+    """Raises `ValueError` for more than one line, which could smuggle another header in."""
+    if len(subject.splitlines()) > 1:
+        raise ValueError("a subject has no linefeed")
     as_it_is = subject.isascii() and "=?" not in subject
     return Header(subject, None if as_it_is else "utf-8", header_name="Subject").encode()
 
