@@ -66,6 +66,11 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ[SERVER_URL] = url
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are processors: each waits for databases, browsers and processes a part of its time."""
+    return (os.cpu_count() or 1) + 1
+
+
 _server_key = pytest.StashKey[Any]()
 
 
