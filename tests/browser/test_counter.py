@@ -12,6 +12,7 @@ import pytest
 import zxingcpp
 from flask import Flask
 from PIL import Image
+from playwright.sync_api import expect
 
 from tests.browser.conftest import DESK, PHONE
 from tests.browser.sight import fits
@@ -133,11 +134,11 @@ def test_a_scanner_at_a_counter_pc_and_enter_hand_over(
     page = open_page(DESK, scripts=scripts, scheme="dark", language="en")
     sign_in(page, site, counter.actor.email)
     page.goto(f"{site}{start}")
-    page.wait_for_function("document.activeElement.id === 'code'")
+    expect(page.locator("#code")).to_be_focused()
     page.keyboard.type(code)
     page.keyboard.press("Enter")
     page.wait_for_selector("[data-verdict=valid]")
-    page.wait_for_function("document.activeElement.matches('.hand-over')")
+    expect(page.locator(".hand-over")).to_be_focused()
     page.keyboard.press("Enter")
     page.wait_for_selector("[data-verdict=done]")
     page.click(".undo summary")

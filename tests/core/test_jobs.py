@@ -18,6 +18,9 @@ from core.db import db
 from core.jobs import Jobs
 from tests import databases
 
+# Huey leaves connections of ended threads to the collector, which may come in the middle of a test.
+pytestmark = pytest.mark.filterwarnings("ignore:.*deleted while still open:ResourceWarning")
+
 
 @pytest.fixture(autouse=True)
 def only_ours(monkeypatch: pytest.MonkeyPatch) -> None:

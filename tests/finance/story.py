@@ -239,7 +239,7 @@ class Story:
 
     def _close(self, month: Month = FEBRUARY) -> dict[str, Any]:
         with unit_of_work():
-            sheet = dict(closing.close_month(month, now=self.now, **BY).sheet)
+            sheet = dict(closing.close_month(month, now=self.now, reason="40 roubles are not ours", **BY).sheet)
         db.session.remove()
         return sheet
 

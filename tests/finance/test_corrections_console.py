@@ -17,11 +17,9 @@ from ledger.models import Fund
 from ledger.services import Source, open_exception, post_entry, transfer
 from staff.audit import COMMAND_LINE
 from tests.console.conftest import acts
-from tests.finance.test_exceptions_console import at_desk, number, put, row
+from tests.finance.test_exceptions_console import number, put, row
 from tests.house import House
 from tests.staff.console import Browser
-
-__all__ = ["at_desk"]  # a fixture
 
 
 def booked_twice() -> int:

@@ -28,10 +28,11 @@ from ledger.periods import Month
 from ledger.queries import fund_totals
 from ledger.services import Source, post_entry, reverse_entry, transfer
 from staff.access import Actor
-from tests.finance.books import BY, FEBRUARY, LATER, person
+from tests.finance.books import BY, FEBRUARY, person
 from tests.finance.test_totals import TIMES
 
 FAR = datetime(2027, 1, 1, tzinfo=UTC)
+LATER = datetime(2030, 1, 1, tzinfo=UTC)  # after any month that is closed here
 
 
 @given(st.integers(-(10**9), 10**9), st.lists(st.integers(-(10**6), 10**6), min_size=1, max_size=6))
