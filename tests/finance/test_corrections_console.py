@@ -8,10 +8,10 @@ import sqlalchemy as sa
 from flask import Flask
 
 from core.clock import utcnow
-from core.db import unit_of_work
+from core.db import db, unit_of_work
 from core.money import Money
 from finance.findings import show
-from finance.matching_provider import provider_findings
+from finance.matching_facts import entry_findings
 from ledger import accounts
 from ledger.models import Fund
 from ledger.services import Source, open_exception, post_entry, transfer
@@ -22,6 +22,13 @@ from tests.house import House
 from tests.staff.console import Browser
 
 
+def compare() -> None:
+    found = entry_findings(utcnow())
+    with unit_of_work():
+        show(found, utcnow())
+    db.session.remove()
+
+
 def booked_twice() -> int:
     """The number of the matter of an entry for which nothing happened."""
     with unit_of_work() as session:
@@ -29,7 +36,7 @@ def booked_twice() -> int:
         gift = transfer(accounts.receivable("stripe", fund), accounts.of_fund(fund, "gift"), Money(700, "BYN"))
         source = Source("payment", "00000000-0000-4000-8000-000000000000", "gift")
         post_entry(source, gift, occurred_at=utcnow(), recorded_at=utcnow())
-        show(provider_findings(utcnow()), utcnow())
+    compare()
     return number("doubled_row")
 
 
@@ -43,8 +50,7 @@ def test_an_entry_for_which_nothing_happened_is_taken_back_once(house: House, at
     assert [action for _who, action, _what in acts()] == ["books.entry_back"]
     browser.get(page)
     assert browser.post(f"{page}/correct", {"reason": "again"}).status_code == 409
-    with unit_of_work():
-        show(provider_findings(utcnow()), utcnow())
+    compare()
     assert row("doubled_row").resolved_at is not None
 
 

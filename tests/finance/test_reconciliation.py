@@ -20,6 +20,7 @@ from finance.corrections import act_of, correct
 from finance.exceptions import explain, put_aside
 from finance.fetching import fetch
 from finance.findings import show
+from finance.matching_facts import entry_findings
 from finance.matching_provider import provider_findings
 from finance.models import PayoutRecord, PayoutState, SettlementChange, SettlementLine
 from finance.run_models import SettlementMark
@@ -152,8 +153,10 @@ def resolve(march: March, acts: dict[str, Act]) -> None:
 def look(march: March) -> None:
     """Fetch the last days and compare with the provider: less than all of it."""
     fetch(get_provider("stripe"), march.now, datetime(2026, 3, 30, tzinfo=UTC))
+    of_entries = entry_findings(march.now)
     with unit_of_work():
-        show(provider_findings(march.now), march.now, ("missing_entry", "wrong_amount", "doubled_row"))
+        found = [*of_entries, *provider_findings(march.now)]
+        show(found, march.now, ("missing_entry", "wrong_amount", "doubled_row"))
     db.session.remove()
 
 
@@ -337,8 +340,9 @@ def test_an_entry_of_the_bank_that_nothing_explains_is_a_difference(march: March
         lines = transfer(accounts.bank("EUR"), accounts.suspense("EUR"), Money(77, "EUR"))
         post_entry(Source("bank_match", "nobody", "payout"), lines, occurred_at=march.now, recorded_at=march.now)
     march.reconcile()
-    [row] = march.open()
-    assert (row.kind, row.source_id, row.amount_minor) == ("bank_balance_differs", "EUR", -77)
+    found = {row.kind: (row.source_id, row.amount_minor) for row in march.open()}
+    assert found["bank_balance_differs"] == ("EUR", -77)
+    assert set(found) == {"bank_balance_differs", "doubled_row", "suspense_differs"}
 
 
 def test_two_accounts_of_one_currency_are_each_compared_with_their_own_lines(march: March) -> None:
