@@ -176,6 +176,7 @@ def test_a_worker_runs_jobs_and_sweeps_until_it_is_stopped(build: Builder, monke
     monkeypatch.setattr(jobs, "_sweeps", {})
     jobs.every(seconds=60)(sweep)
     app = build(JOBS_REAL_QUEUE=True)
+    jobs.prepare_queue(app)
     with app.app_context():
         job.enqueue()
     consumers: list[Any] = []
