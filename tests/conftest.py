@@ -1,11 +1,14 @@
 """What all tests share: both databases, a sandbox provider, an application between them."""
 
 import os
+import re
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from shutil import which
 from typing import Any, ClassVar
 from weakref import WeakSet
+from zlib import crc32
 
 import pytest
 from flask import Flask
@@ -85,7 +88,31 @@ def chromium() -> str | None:
     return next((found for name in names if name and (found := which(name))), None)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+# Tests of what people see, of shapes of input and of files, and faults planted one by one. What the pages call and what
+# finds the faults is tested on both databases.
+OF_PAGES = re.compile(
+    r"tests/(browser|console|pages)/|/test_(\w+_)?(console|pages|page|api|photos)\.py|/test_words_of_pages\.py"
+    r"|donations/test_bad_input\.py|offices/test_csv\.py|staff/test_(sign_in|access_table)\.py"
+    r"|finance/test_reconciliation\.py|finance/exports/test_files\.py"
+)
+
+
+def one_database_each(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Each test of pages runs on one of the two databases, always the same one; EVERY_DATABASE=1 runs all on both."""
+    variants: defaultdict[str, list[pytest.Item]] = defaultdict(list)
+    for item in items:
+        chosen = item.callspec.params.values() if hasattr(item, "callspec") else ()
+        kind = next((each for each in chosen if each in ("sqlite", "postgresql")), None)
+        if kind and OF_PAGES.search(item.path.as_posix()):
+            variants[item.nodeid.replace(kind, "")].append(item)
+    left_out = {pair[crc32(name.encode()) % 2] for name, pair in variants.items() if len(pair) == 2}
+    config.hook.pytest_deselected(items=list(left_out))
+    items[:] = [item for item in items if item not in left_out]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not os.environ.get("EVERY_DATABASE"):
+        one_database_each(config, items)
     if chromium() is None:
         for item in items:
             if item.get_closest_marker("browser"):
@@ -93,7 +120,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_report_header(config: pytest.Config) -> str:
-    return "databases: SQLite (embedded) and PostgreSQL (a real server), each test that needs one runs on both"
+    return (
+        "databases: SQLite (embedded) and PostgreSQL (a real server); each test that needs one runs on both, those of "
+        "pages on one of the two (EVERY_DATABASE=1: on both)"
+    )
 
 
 @pytest.fixture(scope="session")

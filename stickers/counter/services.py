@@ -67,14 +67,24 @@ def redeem_code(code: str, *, office: Office, actor: Actor, nonce: str, now: dat
         raise errors.NonceInvalid
     if earlier := queries.redemption_by_nonce(actor.id, nonce):
         return _the_same(earlier, code, office)
+    try:
+        taken = _take(code, office, now)
+    except DomainError:
+        # The same press, sent twice, may have been served between two looks at the database.
+        if earlier := queries.redemption_by_nonce(actor.id, nonce):
+            return _the_same(earlier, code, office)
+        raise
+    return _write_down(taken, office, actor, nonce, now)
+
+
+def _take(code: str, office: Office, now: datetime) -> RedemptionCode:
+    """The code, redeemed by this act. Raises why it is not to be had."""
     found = _require(queries.find_code(code), office, now)
     taken = sa.update(RedemptionCode).where(RedemptionCode.id == found.code.id, RedemptionCode.status == "issued")
     if rows_changed(db.session.execute(taken.values(status="redeemed", redeemed_at=now))) != 1:
-        if earlier := queries.redemption_by_nonce(actor.id, nonce):
-            return _the_same(earlier, code, office)
         _require(queries.find_code(code), office, now)
         raise errors.UnknownCode
-    return _write_down(found.code, office, actor, nonce, now)
+    return found.code
 
 
 def _the_same(earlier: Redemption, code: str, office: Office) -> Redemption:

@@ -117,7 +117,7 @@ def agree_page_by_page(filters: Filters) -> None:
     assert {page.count for page in pages} == {len(every)}
 
 
-@settings(max_examples=5 * TIMES, deadline=None, phases=(Phase.generate,), suppress_health_check=list(HealthCheck))
+@settings(max_examples=3 * TIMES, deadline=None, phases=(Phase.generate,), suppress_health_check=list(HealthCheck))
 @given(
     random_books.facts(), st.lists(MOMENTS, max_size=2), st.lists(st.tuples(MOMENTS, RANGES, st.sampled_from(CHOICES)))
 )

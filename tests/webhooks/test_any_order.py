@@ -20,7 +20,7 @@ from tests.webhooks.history import History, differences, recorded
 
 # Half a minute's worth; HISTORY_EXAMPLES=20 tells twenty times as many.
 TIMES = int(os.environ.get("HISTORY_EXAMPLES", "1"))
-EXAMPLES = {"sqlite": 6 * TIMES, "postgresql": 4 * TIMES}
+EXAMPLES = {"sqlite": 4 * TIMES, "postgresql": 2 * TIMES}
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
