@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from babel import Locale
 from babel.numbers import format_currency
-from flask import Flask, Response, g, has_request_context, request
+from flask import Flask, Response, has_request_context, request
 from flask_babel import Babel, get_locale, gettext
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
@@ -110,8 +110,3 @@ def init_app(app: Flask) -> None:
     app.jinja_env.filters["money"] = format_money
     app.jinja_env.filters["money_short"] = format_amount_short
     app.jinja_env.globals.update(language_links=language_links, current_locale=current_locale, _=gettext)
-
-
-def forget_locale() -> None:
-    """Drop the locale remembered for this request (used after switching the donor's language)."""
-    g.pop("_flask_babel", None)

@@ -22,6 +22,7 @@ from finance.findings import resolve
 from finance.matching_provider import at_rate
 from finance.models import KEPT, NAMED, VOID, SettlementChange, SettlementLine
 from finance.services import rebook_line, take_fee_back
+from finance.standing import CORRECTED_BY_ACT
 from ledger.corrections import moved_by, rebook, standing_entries, take_back
 from ledger.models import JournalEntry, LedgerException
 from ledger.services import BY_CORRECTION, Source, UnbalancedEntry
@@ -31,7 +32,6 @@ from staff.access import Actor
 
 FIGURES, ENTRY_BACK, LINE_OUT, BOOK, REBOOK = "figures", "entry_back", "line_out", "book", "rebook"
 DIFFERENT = ("line_differs", "fee_changed")
-FACTS = ("payment", "refund", "settlement")
 LONGEST = 200 - len(BY_CORRECTION)
 
 State = dict[str, Any]
@@ -46,9 +46,9 @@ def act_of(exception: LedgerException) -> str | None:
             return ENTRY_BACK
         case "line_not_at_provider", "settlement":
             return LINE_OUT
-        case "missing_entry", what if what in FACTS:
+        case "missing_entry", what if what in CORRECTED_BY_ACT:
             return BOOK
-        case "wrong_amount", what if what in FACTS:
+        case "wrong_amount", what if what in CORRECTED_BY_ACT:
             return REBOOK
     return None
 

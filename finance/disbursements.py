@@ -10,11 +10,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from core.db import db, rows_changed
+from core.db import db
 from core.i18n import format_money
 from core.money import Money
 from finance import errors
 from finance.attachments import Attachment
+from finance.decisions import decide
 from finance.forms import start_of
 from ledger import accounts
 from ledger.accounts import AccountRef
@@ -111,7 +112,7 @@ def approve(proposal: Disbursement, actor: Actor, now: datetime) -> Disbursement
         raise errors.SamePerson
     _lock(proposal.fund)
     available = None if proposal.reverses_id else _require_available(proposal.fund, proposal.amount)
-    _decide(proposal, "approved", actor, now, available_minor=available)
+    decide(proposal, "approved", actor, now, available_minor=available)
     occurred_at = start_of(proposal.spent_on)
     if proposal.reverses is not None:
         reverse_entry(source_of(proposal.reverses), "returned", occurred_at=occurred_at, recorded_at=now)
@@ -128,7 +129,7 @@ def reject(proposal: Disbursement, reason: str, actor: Actor, now: datetime) -> 
     """Raises `SamePerson`, `Decided`."""
     if proposal.proposed_by_id == actor.id:
         raise errors.SamePerson
-    _decide(proposal, "rejected", actor, now, decision_note=reason)
+    decide(proposal, "rejected", actor, now, decision_note=reason)
     after = {"state": "rejected", "reason": reason}
     _record("disbursement.rejected", proposal, actor, now, before={"state": "proposed"}, after=after)
     return proposal
@@ -138,7 +139,7 @@ def withdraw(proposal: Disbursement, actor: Actor, now: datetime) -> Disbursemen
     """Raises `NotYours`, `Decided`."""
     if proposal.proposed_by_id != actor.id:
         raise errors.NotYours
-    _decide(proposal, "withdrawn", actor, now)
+    decide(proposal, "withdrawn", actor, now)
     states = {"before": {"state": "proposed"}, "after": {"state": "withdrawn"}}
     _record("disbursement.withdrawn", proposal, actor, now, **states)
     return proposal
@@ -190,17 +191,6 @@ def _require_available(fund: Fund, amount: Money) -> int:
         left = format_money(Money(max(0, available), fund.currency))
         raise errors.NotAvailable(field="amount", available=left, amount=format_money(amount))
     return available
-
-
-def _decide(proposal: Disbursement, state: str, actor: Actor, now: datetime, **values: Any) -> None:
-    decided = db.session.execute(
-        sa.update(Disbursement)
-        .where(Disbursement.id == proposal.id, Disbursement.state == "proposed")
-        .values(state=state, decided_by_id=actor.id, decided_at=now, **values)
-    )
-    if rows_changed(decided) != 1:
-        raise errors.Decided
-    db.session.refresh(proposal)
 
 
 def _described(proposal: Disbursement) -> dict[str, Any]:

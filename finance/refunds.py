@@ -12,12 +12,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from core.db import after_commit, db, rows_changed
+from core.db import after_commit, db
 from core.i18n import format_money
 from core.money import Money
 from donations.models import Donation, Payment, Refund
 from donations.state import REFUND_ACTIVE, lock_donation, refund_requested
 from finance import errors
+from finance.decisions import decide
 from finance.models import RefundOrder
 from staff import audit
 from staff.access import Actor
@@ -184,26 +185,15 @@ def _carry_out(order: RefundOrder, actor: Actor, now: datetime) -> None:
     )
     db.session.add(refund)
     db.session.flush()
-    _decide(order, "approved", actor, now, refund_id=refund.id)
+    decide(order, "approved", actor, now, refund_id=refund.id)
     after_commit(partial(refund_requested.send, refund_id=refund.id))
     _record("refund.approved", order, actor, now, after={"refund": refund.public_id})
 
 
 def _end(order: RefundOrder, state: str, actor: Actor, now: datetime) -> RefundOrder:
-    _decide(order, state, actor, now)
+    decide(order, state, actor, now)
     _record(f"refund.{state}", order, actor, now)
     return order
-
-
-def _decide(order: RefundOrder, state: str, actor: Actor, now: datetime, **values: Any) -> None:
-    decided = db.session.execute(
-        sa.update(RefundOrder)
-        .where(RefundOrder.id == order.id, RefundOrder.state == "proposed")
-        .values(state=state, decided_by_id=actor.id, decided_at=now, **values)
-    )
-    if rows_changed(decided) != 1:
-        raise errors.Decided
-    db.session.refresh(order)
 
 
 def _record(action: str, order: RefundOrder, actor: Actor, now: datetime, **states: Any) -> None:

@@ -19,6 +19,7 @@ from core.db import db
 from core.money import Money
 from finance.findings import Finding
 from ledger import periods
+from ledger.corrections import moved_by_lines
 from ledger.models import Account, JournalEntry, Posting
 from ledger.services import Line
 
@@ -118,7 +119,7 @@ class Books:
                 yield from self.compare_one(source_type, fact, entries.get(fact.source_id, []))
 
     def compare_one(self, source_type: str, fact: Fact, entries: Sequence[Entry]) -> Iterator[Finding]:
-        expected = moved_by(fact.lines)
+        expected = moved_by_lines(fact.lines)
         if len(entries) == 1 and entries[0].moved == expected and _is_plain(entries[0], fact):
             return  # as nearly all are
         standing = standing_of(entries)
@@ -202,17 +203,8 @@ def standing_of(entries: Sequence[Entry]) -> list[Entry]:
     return [entry for entry in entries if entry.reverses_id is None and entry.id not in taken_back]
 
 
-def moved_by(lines: Sequence[Line]) -> dict[str, int]:
-    """Debits less credits by account; accounts that move only."""
-    moved: dict[str, int] = {}
-    for line in lines:
-        code = line.account.code
-        moved[code] = moved.get(code, 0) + line.debit - line.credit
-    return {code: amount for code, amount in moved.items() if amount}
-
-
 def moved_together(entries: Sequence[Entry]) -> dict[str, int]:
-    """The same of entries."""
+    """Debits less credits of entries by account; accounts that move only."""
     moved: dict[str, int] = {}
     for entry in entries:
         for code, amount in entry.moved.items():

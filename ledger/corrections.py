@@ -7,7 +7,7 @@ by now they stand in the open one and say which month they are late for.
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -100,7 +100,7 @@ def rebook(
     Raises `UnbalancedEntry` as `take_back` does.
     """
     standing = standing_entries(source.type, source.id)
-    if moved_by(standing) == _moved(lines):
+    if moved_by(standing) == moved_by_lines(lines):
         return False
     for entry in standing:
         take_back(entry, recorded_at)
@@ -109,7 +109,8 @@ def rebook(
     return True
 
 
-def _moved(lines: Sequence[Line]) -> Mapping[str, int]:
+def moved_by_lines(lines: Sequence[Line]) -> dict[str, int]:
+    """The same of lines that are to be posted."""
     moved: Counter[str] = Counter()
     for line in lines:
         moved[line.account.code] += line.debit - line.credit

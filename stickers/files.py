@@ -13,7 +13,6 @@ from stickers.models import StickerPack
 
 # Not below `static`: only a valid code opens them.
 SHIPPED_DOWNLOADS = Path(__file__).parent / "downloads"
-SHIPPED_PICTURES = Path(__file__).parent / "static" / "packs"
 PICTURE = re.compile(r"[0-9a-f]{32}\.webp")
 DOWNLOAD = re.compile(r"[0-9a-f]{32}\.(?:zip|pdf|png|jpg|webp|gif)")
 

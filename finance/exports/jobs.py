@@ -5,7 +5,6 @@ import json
 import logging
 import shutil
 import threading
-from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,6 @@ log = logging.getLogger(__name__)
 BEAT_SECONDS = 2.0
 MANIFEST = "manifest.json"
 
-Application = Callable[[], Flask]
 _large = threading.Lock()
 
 

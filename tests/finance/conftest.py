@@ -40,3 +40,9 @@ def at_desk(app: Flask) -> Callable[..., Browser]:
         return browser
 
     return sign_in
+
+
+@pytest.fixture
+def anna(at_desk: Callable[..., Browser]) -> Browser:
+    """Of finance."""
+    return at_desk("anna")

@@ -27,22 +27,10 @@ from tests.donations.test_refunds_and_disputes import hand_over, page_of
 from tests.finance.books import gift, moment
 from tests.finance.test_disbursements import PDF
 from tests.house import House
-from tests.staff.console import Browser, make_member
+from tests.staff.console import Browser
 
 KEY = re.compile(r'name="key" value="([^"]+)"')
 PAYMENT = re.compile(r'name="payment" value="([^"]+)"')
-
-
-@pytest.fixture
-def at_desk(app: Flask) -> Callable[..., Browser]:
-    def sign_in(name: str, role: str = "finance") -> Browser:
-        email = make_member(f"{name}@example.org", role)
-        browser = Browser(app)
-        browser.get("/staff/login?lang=en")
-        assert browser.sign_in(email).status_code == 302
-        return browser
-
-    return sign_in
 
 
 def key_of(page: TestResponse) -> str:

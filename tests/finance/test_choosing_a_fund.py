@@ -4,9 +4,7 @@ import re
 from datetime import date
 from typing import Any
 
-import pytest
 import sqlalchemy as sa
-from flask import Flask
 
 from core.clock import utcnow
 from core.db import db
@@ -16,16 +14,7 @@ from ledger.queries import balances
 from tests.finance import funds
 from tests.finance.books import gift, moment
 from tests.house import House
-from tests.staff.console import Browser, make_member
-
-
-@pytest.fixture
-def anna(app: Flask) -> Browser:
-    email = make_member("anna@example.org", "finance")
-    browser = Browser(app)
-    browser.get("/staff/login?lang=en")
-    assert browser.sign_in(email).status_code == 302
-    return browser
+from tests.staff.console import Browser
 
 
 def form_of(page: str, fund: str) -> dict[str, Any]:

@@ -2,9 +2,7 @@
 
 import uuid
 
-import pytest
 import sqlalchemy as sa
-from flask import Flask
 
 from core.db import db, unit_of_work
 from donations.models import Campaign
@@ -15,16 +13,7 @@ from ledger.queries import balances
 from staff.models import AuditEntry
 from tests.finance.test_books_console import key_of
 from tests.house import House
-from tests.staff.console import Browser, make_member
-
-
-@pytest.fixture
-def anna(app: Flask) -> Browser:
-    email = make_member("anna@example.org", "finance")
-    browser = Browser(app)
-    browser.get("/staff/login?lang=en")
-    assert browser.sign_in(email).status_code == 302
-    return browser
+from tests.staff.console import Browser
 
 
 def test_the_sponsors_debt_is_shown_month_by_month_and_paid(house: House, anna: Browser) -> None:

@@ -2,24 +2,12 @@
 
 import re
 
-import pytest
-from flask import Flask
-
 from core.clock import local_day, utcnow
 from finance.charts import MOST_NAMED, Bar, bars, lying_bars
 from finance.exports.datasets.statement import MOVEMENTS, PARTS
 from ledger import periods
 from tests.house import House
-from tests.staff.console import Browser, make_member
-
-
-@pytest.fixture
-def anna(app: Flask) -> Browser:
-    email = make_member("anna@example.org", "finance")
-    browser = Browser(app)
-    browser.get("/staff/login?lang=en")
-    assert browser.sign_in(email).status_code == 302
-    return browser
+from tests.staff.console import Browser
 
 
 def test_totals_count_one_gift_and_write_days_as_people_do(house: House, anna: Browser) -> None:
